@@ -1,0 +1,92 @@
+# Everything runs in .venv, which the first target makes. `make` alone shows the list.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+REPORT ?= demo.html
+# An index with torch's CPU builds, for Linux where the usual one gives the CUDA build:
+#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+
+SHELL := bash
+INPUTS := pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/*)
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check install \
+  --no-compile --constraint constraints.txt \
+  $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+# Of pip's words: large downloads, what was installed, and everything from an error on.
+SHORTEN := sed -n -e '/^ *Downloading .*MB)/p' -e '/^ *ERROR/,$$p' -e '/^ *error/,$$p'
+
+# Modules are compiled as they are first imported, not all at once when installed.
+unexport PYTHONDONTWRITEBYTECODE
+unexport PYTHONPATH
+# The theme's advertisement of its successor.
+export NO_MKDOCS_2_WARNING := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check verify bench docs clean model
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.local ## install what a first look needs and write demo.html
+	@$(BIN)/nescio demo --html "$(REPORT)"
+
+test: $(VENV)/.dev model ## run the tests
+	@$(BIN)/python -m pytest -q
+
+check: $(VENV)/.dev ## what CI runs: format, lint, types, layers, docs, tests
+	@echo "== format"; $(BIN)/ruff format --check --quiet . || \
+	  { echo "run: $(BIN)/ruff format ."; exit 1; }
+	@echo "== lint"; $(BIN)/ruff check --quiet .
+	@echo "== types"; $(BIN)/basedpyright --pythonpath $(BIN)/python
+	@echo "== layers"; set -o pipefail; $(BIN)/lint-imports --no-cache \
+	  | sed -n -e '/^Contracts: /p' -e '/^Broken/,$$p'
+	@echo "== docs"; $(BIN)/mkdocs --quiet build --strict
+	@$(MAKE) --no-print-directory model
+	@echo "== tests"; $(BIN)/python -m pytest -q --cov
+
+verify: $(VENV)/.dev model ## the long checks; writes results/*.json
+	@$(BIN)/nescio models get gemma3-270m --accept-license
+	@$(BIN)/python -m pytest -q -m verify
+	@set -e; for script in experiments/[a-z]*.py tests/verify/[a-z]*.py; do \
+	  case "$$script" in *'*'* | */test_* | */conftest.py) continue ;; esac; \
+	  echo "== $$script"; $(BIN)/python "$$script"; done
+
+bench: $(VENV)/.dev model ## speed, memory and import time
+	@set -e; for script in benchmarks/[a-z]*.py; do \
+	  echo "== $$script"; $(BIN)/python "$$script"; done
+
+docs: $(VENV)/.dev ## build the documentation into site/
+	@$(BIN)/mkdocs --quiet build --strict
+	@echo "site/index.html"
+
+clean: ## remove everything that was built, .venv too
+	rm -rf $(VENV) build dist site htmlcov .coverage .pytest_cache .ruff_cache \
+	  .hypothesis .import_linter_cache demo.html
+	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+model:
+	@$(BIN)/nescio models get smollm2
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
+	  "nescio needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V 2>&1 || true)." \
+	  "Name another: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 2; }
+
+# What builds the native kernel. CMake and Ninja come from the system if it has them.
+$(VENV)/.build: constraints.txt | $(BIN)/python
+	@set -o pipefail; $(INSTALL) scikit-build-core nanobind \
+	  $$(command -v cmake >/dev/null || echo cmake) \
+	  $$(command -v ninja >/dev/null || echo ninja) 2>&1 | $(SHORTEN)
+	@touch $@
+
+$(VENV)/.local: EXTRAS := local
+$(VENV)/.dev: EXTRAS := local,plot,dev
+$(VENV)/.local $(VENV)/.dev: $(INPUTS) $(VENV)/.build
+	@echo "== installing nescio[$(EXTRAS)] into $(VENV); the first time takes minutes"
+	@set -o pipefail; $(INSTALL) --no-build-isolation --editable ".[$(EXTRAS)]" 2>&1 \
+	  | $(SHORTEN)
+	@$(BIN)/python -c 'import nescio._native' 2>/dev/null || echo \
+	  "The native kernel was not built (no C++ compiler?); NumPy does its work, slower."
+	@touch $(VENV)/.local $@
