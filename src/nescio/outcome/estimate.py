@@ -1,0 +1,289 @@
+"""A number with its uncertainty and the way it was obtained."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal, get_args
+
+from nescio.errors import InvalidInput, SchemaError
+from nescio.units import convert_factor, unit_in
+
+__all__ = ["Estimate", "EstimateKind", "Recipe", "nescio_version"]
+
+EstimateKind = Literal["exact", "confidence", "bound", "prediction"]
+_NUMBERS = ("value", "low", "high", "null_level")
+
+
+def nescio_version() -> str:
+    """The installed version of nescio, ``"unknown"`` in a bare source tree."""
+    try:
+        return version("nescio")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Enough for another person to get the same number.
+
+    Args:
+        estimator: the public function that made it, e.g. ``"bits_per_byte"``.
+        settings: everything that changes the result: conventions, bins, seed,
+            resamples, model and tokenizer digests. JSON values only.
+        sources: where the definitions come from, as one would cite them.
+        version: the version of nescio that computed it.
+
+    Example:
+        >>> Recipe("agreement", {"convention": "safe"}).settings["convention"]
+        'safe'
+    """
+
+    estimator: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+    version: str = field(default_factory=nescio_version)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "settings", dict(self.settings))
+        object.__setattr__(self, "sources", tuple(self.sources))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The recipe as JSON values."""
+        return {
+            "estimator": self.estimator,
+            "settings": dict(self.settings),
+            "sources": list(self.sources),
+            "version": self.version,
+        }
+
+    @staticmethod
+    def from_dict(fields: Mapping[str, Any]) -> Recipe:
+        """The recipe that :meth:`to_dict` wrote."""
+        return Recipe(
+            fields["estimator"],
+            fields["settings"],
+            tuple(fields["sources"]),
+            fields["version"],
+        )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number, its unit, its interval, and what the interval speaks about.
+
+    Args:
+        name: the public function the number comes from.
+        value: the number; None where only a bound is known.
+        unit: e.g. ``"bits/byte"``; ``"1"`` for a pure number.
+        n: how many independent or resampled items it rests on.
+        kind: ``exact`` (no interval needed), ``confidence`` (interval for a
+            parameter of ``population``), ``bound`` (certain limits, no value) or
+            ``prediction`` (interval for the next item).
+        population: what the interval generalises to, in words.
+        recipe: how to get the same number.
+        low, high: the limits; None where there is none (unbounded, or absent).
+        level: the coverage the interval aims at, in (0, 1); for ``confidence`` and
+            ``prediction`` with limits.
+        n_clusters: how many clusters were resampled, if any.
+        null_level: what the measure would be if nothing were wrong, where it is
+            not zero (calibration errors).
+        p_value: the probability of such a value under that null.
+
+    Raises:
+        InvalidInput: a NaN, limits in the wrong order, or a kind whose fields are
+            not there. None means absent; NaN never.
+
+    Example:
+        >>> recipe = Recipe("perplexity")
+        >>> print(Estimate("perplexity", 4.21, "1", 900, "confidence",
+        ...                "its source", recipe, 3.98, 4.47, 0.95))
+        perplexity 4.21 [3.98, 4.47] (95% for its source)
+    """
+
+    name: str
+    value: float | None
+    unit: str
+    n: int
+    kind: EstimateKind
+    population: str
+    recipe: Recipe
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+    n_clusters: int | None = None
+    null_level: float | None = None
+    p_value: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in (*_NUMBERS, "level", "p_value"):
+            number = getattr(self, name)
+            if number is None:
+                continue
+            object.__setattr__(self, name, float(number))
+            if math.isnan(float(number)):
+                raise InvalidInput(
+                    f"{self.name}: {name} is NaN; an absent number is None"
+                )
+        object.__setattr__(self, "n", int(self.n))
+        _check_kind(self)
+        _check_ranges(self)
+
+    def to(self, unit: str) -> Estimate:
+        """The same estimate read in ``"bits"`` or ``"nats"``.
+
+        Raises:
+            InvalidInput: the estimate is not a quantity of information.
+        """
+        factor = convert_factor(self.unit, to=unit)
+        scaled = {
+            name: None if (number := getattr(self, name)) is None else number * factor
+            for name in _NUMBERS
+        }
+        return replace(self, unit=unit_in(self.unit, to=unit), **scaled)
+
+    def cite(self) -> str:
+        """The sources of the definitions used, one a line."""
+        return "\n".join(self.recipe.sources)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values; infinities become the strings ``"Infinity"``/``"-Infinity"``."""
+        return {
+            "value": _json_number(self.value),
+            "unit": self.unit,
+            "low": _json_number(self.low),
+            "high": _json_number(self.high),
+            "level": self.level,
+            "kind": self.kind,
+            "n": self.n,
+            "n_clusters": self.n_clusters,
+            "population": self.population,
+            "null_level": _json_number(self.null_level),
+            "p_value": self.p_value,
+            "recipe": self.recipe.to_dict(),
+        }
+
+    @staticmethod
+    def from_dict(name: str, fields: Mapping[str, Any]) -> Estimate:
+        """The estimate that :meth:`to_dict` wrote under ``name``.
+
+        Raises:
+            SchemaError: a field is missing.
+        """
+        try:
+            return Estimate(
+                name,
+                recipe=Recipe.from_dict(fields["recipe"]),
+                **{key: _from_json(fields[key]) for key in _NUMBERS},
+                **{
+                    key: fields[key]
+                    for key in ("unit", "n", "kind", "population", "level")
+                },
+                n_clusters=fields["n_clusters"],
+                p_value=fields["p_value"],
+            )
+        except KeyError as error:
+            raise SchemaError(
+                f"estimate {name!r} lacks the field {error.args[0]!r}; "
+                "read estimates written by nescio --json"
+            ) from error
+
+    def __str__(self) -> str:
+        unit = "" if self.unit == "1" else f" {self.unit}"
+        digits = _decimals(self)
+        value = "" if self.value is None else f" {_shown(self.value, digits)}"
+        return f"{self.name}{value}{unit}{_limits_text(self, digits)}"
+
+    def _repr_html_(self) -> str:
+        return (
+            "<table>"
+            + "".join(
+                f"<tr><th style='text-align:left'>{html.escape(label)}</th>"
+                f"<td>{html.escape(text)}</td></tr>"
+                for label, text in _rows(self)
+            )
+            + "</table>"
+        )
+
+
+def _check_kind(estimate: Estimate) -> None:
+    name, kind = estimate.name, estimate.kind
+    if kind not in get_args(EstimateKind):
+        raise InvalidInput(
+            f"{name}: unknown kind {kind!r}; one of {get_args(EstimateKind)}"
+        )
+    limits = (estimate.low, estimate.high)
+    if kind == "bound":
+        if estimate.value is not None or limits == (None, None):
+            raise InvalidInput(f"{name}: a bound has limits and no value")
+    elif kind == "exact" and limits not in (
+        (None, None),
+        (estimate.value, estimate.value),
+    ):
+        raise InvalidInput(f"{name}: an exact number has no interval, got {limits}")
+    if kind in ("confidence", "prediction") and limits != (None, None):
+        if estimate.level is None:
+            raise InvalidInput(f"{name}: an interval states its level")
+        if not 0.0 < estimate.level < 1.0:
+            raise InvalidInput(f"{name}: level {estimate.level} is not between 0 and 1")
+
+
+def _check_ranges(estimate: Estimate) -> None:
+    if estimate.n < 0:
+        raise InvalidInput(f"{estimate.name}: n is {estimate.n}, below 0")
+    low, high = estimate.low, estimate.high
+    if low is not None and high is not None and low > high:
+        raise InvalidInput(f"{estimate.name}: low {low} is above high {high}")
+    p_value = estimate.p_value
+    if p_value is not None and not 0.0 <= p_value <= 1.0:
+        raise InvalidInput(f"{estimate.name}: p-value {p_value} is not in [0, 1]")
+
+
+def _json_number(number: float | None) -> float | str | None:
+    if number is None or math.isfinite(number):
+        return number
+    return "Infinity" if number > 0 else "-Infinity"
+
+
+def _from_json(number: float | str | None) -> float | None:
+    return float(number) if isinstance(number, str) else number
+
+
+def _decimals(estimate: Estimate) -> int:
+    """Enough decimals to see the interval's width in two digits, at least 2."""
+    finite = [
+        x for x in (estimate.low, estimate.high) if x is not None and math.isfinite(x)
+    ]
+    if len(finite) == 2 and finite[1] > finite[0]:
+        return min(6, max(0, 1 - math.floor(math.log10(finite[1] - finite[0]))))
+    return 4
+
+
+def _shown(number: float, decimals: int) -> str:
+    return "∞" if number == math.inf else f"{number:.{decimals}f}"
+
+
+def _limits_text(estimate: Estimate, decimals: int) -> str:
+    if estimate.kind == "exact":
+        return f" (exact for {estimate.population})"
+    if estimate.low is None and estimate.high is None:
+        return f" (no interval: {estimate.population})"
+    low = "-∞" if estimate.low is None else _shown(estimate.low, decimals)
+    high = "∞" if estimate.high is None else _shown(estimate.high, decimals)
+    if estimate.kind == "bound":
+        return f" in [{low}, {high}] (certain)"
+    return f" [{low}, {high}] ({estimate.level:.0%} for {estimate.population})"
+
+
+def _rows(estimate: Estimate) -> list[tuple[str, str]]:
+    rows = [("", str(estimate)), ("kind", estimate.kind), ("n", str(estimate.n))]
+    if estimate.null_level is not None:
+        rows.append(("null level", f"{estimate.null_level:.4g}"))
+    if estimate.p_value is not None:
+        rows.append(("p-value", f"{estimate.p_value:.3g}"))
+    rows += [(key, str(value)) for key, value in estimate.recipe.settings.items()]
+    rows += [("source", source) for source in estimate.recipe.sources]
+    return rows

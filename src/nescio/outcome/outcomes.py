@@ -1,0 +1,134 @@
+"""Outcomes: how sure something was, and whether it was right."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from nescio.errors import InvalidInput
+
+__all__ = ["Outcomes"]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """Confidence in [0, 1] and correctness of n answers; all that calibration needs.
+
+    Args:
+        confidence: the stated probability of being right, [n], in [0, 1].
+        correct: whether the answer was right, [n].
+        ids: a name for each answer, or None.
+        groups: the group of each answer (a subject, a specialty), or None.
+        cluster: what was drawn together (a document, a question) and has to be
+            resampled together, or None for independent rows.
+        weight: non-negative weight of each answer, or None for equal ones.
+
+    Raises:
+        InvalidInput: no rows, unequal lengths, or a confidence or weight that is
+            NaN, infinite or out of range; the message names the row.
+
+    Example:
+        >>> Outcomes.of([0.9, 0.6], [1, 0])
+        Outcomes(n=2, accuracy=0.5000, mean confidence=0.7500)
+    """
+
+    confidence: Float[np.ndarray, " n"]
+    correct: Bool[np.ndarray, " n"]
+    ids: tuple[str, ...] | None = None
+    groups: tuple[str, ...] | None = None
+    cluster: tuple[str, ...] | None = None
+    weight: Float[np.ndarray, " n"] | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.confidence)
+        if n == 0:
+            raise InvalidInput("no outcomes: there is nothing to measure in 0 rows")
+        _check_within("confidence", self.confidence, high=1.0)
+        for name in ("correct", "ids", "groups", "cluster", "weight"):
+            column = getattr(self, name)
+            if column is not None and len(column) != n:
+                raise InvalidInput(
+                    f"{name} has {len(column)} rows where confidence has {n}"
+                )
+        if self.weight is not None:
+            _check_within("weight", self.weight, high=np.inf)
+            if not self.weight.sum() > 0:
+                raise InvalidInput("all weights are 0; at least one has to count")
+        for name in ("confidence", "correct", "weight"):
+            column = getattr(self, name)
+            if column is not None:
+                frozen = np.array(column)
+                frozen.setflags(write=False)
+                object.__setattr__(self, name, frozen)
+
+    @staticmethod
+    def of(
+        confidence: Sequence[float | int] | np.ndarray,
+        correct: Sequence[bool | int | float] | np.ndarray,
+        *,
+        ids: Sequence[str] | None = None,
+        groups: Sequence[str] | None = None,
+        cluster: Sequence[str] | None = None,
+        weight: Sequence[float | int] | np.ndarray | None = None,
+    ) -> Outcomes:
+        """Outcomes from plain sequences; ``correct`` may be bool or exactly 0 and 1.
+
+        Raises:
+            InvalidInput: as the class, and a ``correct`` that is neither 0 nor 1.
+        """
+        right = np.asarray(correct)
+        if right.dtype != np.bool_:
+            wrong = np.flatnonzero((right != 0) & (right != 1))
+            if len(wrong):
+                raise InvalidInput(
+                    f"correct[{wrong[0]}] is {right[wrong[0]]!r}; it is true or false, "
+                    "written as bool or as 0 and 1"
+                )
+        return Outcomes(
+            np.asarray(confidence, dtype=np.float64),
+            right.astype(np.bool_),
+            *(
+                None if c is None else tuple(map(str, c))
+                for c in (ids, groups, cluster)
+            ),
+            weight=None if weight is None else np.asarray(weight, dtype=np.float64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.confidence)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Outcomes):
+            return NotImplemented
+        return all(
+            np.array_equal(getattr(self, name), getattr(other, name))
+            for name in ("confidence", "correct", "weight")
+        ) and all(
+            getattr(self, name) == getattr(other, name)
+            for name in ("ids", "groups", "cluster")
+        )
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    def __repr__(self) -> str:
+        return (
+            f"Outcomes(n={len(self)}, accuracy={self.correct.mean():.4f}, "
+            f"mean confidence={self.confidence.mean():.4f})"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<code>{html.escape(repr(self))}</code>"
+
+
+def _check_within(name: str, column: np.ndarray, *, high: float) -> None:
+    bad = np.flatnonzero(~(np.isfinite(column) & (column >= 0) & (column <= high)))
+    if len(bad):
+        limits = "[0, 1]" if high == 1.0 else "[0, inf)"
+        raise InvalidInput(
+            f"{name}[{bad[0]}] is {column[bad[0]]}, outside {limits} "
+            f"({len(bad)} of {len(column)} rows)"
+        )

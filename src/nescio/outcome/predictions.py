@@ -1,0 +1,168 @@
+"""Predictions: distributions over answers, and the answer that was right."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from nescio.errors import InvalidDistribution, InvalidInput
+from nescio.outcome.outcomes import Outcomes
+
+__all__ = ["Predictions", "Scale"]
+
+Scale = Literal["probability", "log-probability", "logit"]
+_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """n ragged rows of scores over answers, and which answer was right.
+
+    The scale is stated, never guessed: a probability row sums to 1, a
+    log-probability row exponentiates to 1, a logit row may be anything finite or -inf.
+
+    Args:
+        scores: all rows one after the other, [total].
+        offsets: where each row begins, and the end, [n + 1].
+        labels: the index of the right answer within its row, [n].
+        scale: what the scores are.
+
+    Raises:
+        InvalidDistribution: a row that is not what ``scale`` says; names the row.
+        InvalidInput: offsets or labels out of range, no rows.
+
+    Example:
+        >>> p = Predictions.of([[0.7, 0.2, 0.1], [0.5, 0.5]], [0, 1], "probability")
+        >>> p.outcomes()
+        Outcomes(n=2, accuracy=0.5000, mean confidence=0.6000)
+    """
+
+    scores: Float[np.ndarray, " total"]
+    offsets: Int[np.ndarray, " rows_and_end"]
+    labels: Int[np.ndarray, " n"]
+    scale: Scale
+
+    def __post_init__(self) -> None:
+        if self.scale not in get_args(Scale):
+            raise InvalidInput(
+                f"unknown scale {self.scale!r}: one of {get_args(Scale)}"
+            )
+        _check_layout(self)
+        _check_rows(self)
+        for name in ("scores", "offsets", "labels"):
+            frozen = np.array(getattr(self, name))
+            frozen.setflags(write=False)
+            object.__setattr__(self, name, frozen)
+
+    @staticmethod
+    def of(
+        rows: Sequence[Sequence[float | int]] | np.ndarray,
+        labels: Sequence[int] | np.ndarray,
+        scale: Scale,
+    ) -> Predictions:
+        """Predictions from a matrix or from rows of unequal length."""
+        arrays = [np.asarray(row, dtype=np.float64) for row in rows]
+        flat = np.concatenate(arrays) if arrays else np.empty(0)
+        ends = np.cumsum([0, *(len(row) for row in arrays)], dtype=np.int64)
+        return Predictions(flat, ends, np.asarray(labels, dtype=np.int64), scale)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def row(self, index: int) -> Float[np.ndarray, " options"]:
+        """The scores of one row, as given."""
+        return self.scores[self.offsets[index] : self.offsets[index + 1]]
+
+    def logp(self, index: int) -> Float[np.ndarray, " options"]:
+        """Normalised log-probabilities of one row, in nats."""
+        row = self.row(index).astype(np.float64)
+        if self.scale == "probability":
+            with np.errstate(divide="ignore"):
+                row = np.log(row)
+        shifted = row - row.max()
+        return shifted - np.log(np.exp(shifted).sum())
+
+    def outcomes(self) -> Outcomes:
+        """The confidence of each row's top answer and whether it was right.
+
+        Ties go to the answer listed first.
+        """
+        starts = self.offsets[:-1]
+        confidence = np.empty(len(self))
+        correct = np.empty(len(self), dtype=np.bool_)
+        for index in range(len(starts)):
+            logp = self.logp(index)
+            top = int(logp.argmax())
+            confidence[index] = min(1.0, float(np.exp(logp[top])))
+            correct[index] = top == self.labels[index]
+        return Outcomes(confidence, correct)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Predictions):
+            return NotImplemented
+        return self.scale == other.scale and all(
+            np.array_equal(getattr(self, name), getattr(other, name))
+            for name in ("scores", "offsets", "labels")
+        )
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    def __repr__(self) -> str:
+        return f"Predictions(n={len(self)}, scale={self.scale!r})"
+
+    def _repr_html_(self) -> str:
+        return f"<code>{html.escape(repr(self))}</code>"
+
+
+def _check_layout(predictions: Predictions) -> None:
+    offsets, labels = predictions.offsets, predictions.labels
+    if len(labels) == 0:
+        raise InvalidInput("no predictions: there is nothing to measure in 0 rows")
+    if len(offsets) != len(labels) + 1:
+        raise InvalidInput(
+            f"{len(offsets)} offsets for {len(labels)} labels; one more is needed"
+        )
+    widths = np.diff(offsets)
+    if offsets[0] != 0 or offsets[-1] != len(predictions.scores) or widths.min() < 1:
+        raise InvalidInput(
+            "offsets have to rise from 0 to the number of scores, one row at least "
+            f"one answer wide; got {offsets[:5]}… for {len(predictions.scores)} scores"
+        )
+    wrong = np.flatnonzero((labels < 0) | (labels >= widths))
+    if len(wrong):
+        raise InvalidInput(
+            f"labels[{wrong[0]}] is {labels[wrong[0]]}, but row {wrong[0]} has "
+            f"{widths[wrong[0]]} answers, counted from 0"
+        )
+
+
+def _check_rows(predictions: Predictions) -> None:
+    scores, starts = predictions.scores, predictions.offsets[:-1]
+    owner = np.repeat(np.arange(len(starts)), np.diff(predictions.offsets))
+    bad = np.isnan(scores) | (scores == np.inf)
+    if predictions.scale == "probability":
+        bad |= (scores < 0) | (scores > 1 + _TOLERANCE)
+    if bad.any():
+        where = int(np.flatnonzero(bad)[0])
+        raise InvalidDistribution(
+            f"row {owner[where]} holds {scores[where]}, which is no {predictions.scale}"
+        )
+    if predictions.scale == "logit":
+        if (np.maximum.reduceat(scores, starts) == -np.inf).any():
+            raise InvalidDistribution(
+                "a row of logits is all -inf: nothing is possible"
+            )
+        return
+    masses = np.exp(scores) if predictions.scale == "log-probability" else scores
+    totals = np.add.reduceat(masses, starts)
+    off = np.flatnonzero(np.abs(totals - 1) > _TOLERANCE)
+    if len(off):
+        raise InvalidDistribution(
+            f"row {off[0]} sums to {totals[off[0]]:.6g}, not 1; "
+            f"say scale='logit' if these are not {predictions.scale} rows"
+        )

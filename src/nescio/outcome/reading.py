@@ -1,0 +1,171 @@
+"""Outcomes from the files people have: CSV, JSON lines, Parquet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nescio.errors import InvalidInput, SchemaError
+from nescio.outcome.outcomes import Outcomes
+
+__all__ = ["read_outcomes"]
+
+_TRUE = frozenset({"1", "true", "yes", "1.0"})
+_FALSE = frozenset({"0", "false", "no", "0.0"})
+
+
+def read_outcomes(
+    path: str | Path,
+    *,
+    confidence: str,
+    correct: str,
+    group: str | None = None,
+    cluster: str | None = None,
+    weight: str | None = None,
+) -> Outcomes:
+    """Outcomes from a ``.csv``, ``.jsonl`` or ``.parquet`` file.
+
+    Args:
+        path: the file; its ending says the format.
+        confidence: the name of the column of probabilities of being right.
+        correct: the name of the column of bool, 0/1, or true/false, yes/no.
+        group: the name of the column of groups, if there is one.
+        cluster: of what was drawn together.
+        weight: of weights.
+
+    Raises:
+        SchemaError: an unknown ending, a missing column, a cell that cannot be read;
+            the message names the column and the row, counted from 1.
+        InvalidInput: values out of range, as :class:`Outcomes`.
+
+    Example:
+        >>> data = read_outcomes("answers.csv", confidence="p",
+        ...                      correct="right")   # doctest: +SKIP
+    """
+    path = Path(path)
+    names = [n for n in (confidence, correct, group, cluster, weight) if n]
+    columns = _columns(path, names)
+    return Outcomes.of(
+        _numbers(columns[confidence], confidence, path),
+        _truths(columns[correct], correct, path),
+        groups=_words(columns, group, path),
+        cluster=_words(columns, cluster, path),
+        weight=None if weight is None else _numbers(columns[weight], weight, path),
+    )
+
+
+def _columns(path: Path, names: Sequence[str]) -> Mapping[str, list[Any]]:
+    readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
+    if path.suffix.lower() not in readers:
+        raise SchemaError(
+            f"{path.name}: the ending {path.suffix!r} is not one of {sorted(readers)}"
+        )
+    if not path.is_file():
+        raise InvalidInput(f"{path}: there is no such file")
+    table = readers[path.suffix.lower()](path, names)
+    for name in names:
+        if name not in table:
+            raise SchemaError(
+                f"{path.name} has no column {name!r}; it has {sorted(table)}"
+            )
+    return table
+
+
+def _read_csv(path: Path, _names: Sequence[str]) -> dict[str, list[Any]]:
+    import csv
+
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        header = list(reader.fieldnames or [])
+        if len(set(header)) != len(header):
+            raise SchemaError(f"{path.name}: a column name stands twice in {header}")
+        table: dict[str, list[Any]] = {name: [] for name in header}
+        try:
+            for row in reader:
+                if None in row or None in row.values():
+                    raise SchemaError(
+                        f"{path.name} line {reader.line_num}: "
+                        f"not {len(header)} cells as in the header"
+                    )
+                for name in header:
+                    table[name].append(row[name])
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise SchemaError(f"{path.name}: cannot be read as CSV: {error}") from error
+    return table
+
+
+def _read_jsonl(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
+    table: dict[str, list[Any]] = {name: [] for name in names}
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise SchemaError(f"{path.name}: not UTF-8: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise SchemaError(f"{path.name} line {number}: {error}") from error
+        for name in names:
+            if not isinstance(record, dict) or name not in record:
+                raise SchemaError(f"{path.name} line {number} has no field {name!r}")
+            table[name].append(record[name])
+    return table
+
+
+def _read_parquet(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        present = pq.read_schema(path).names
+        table = pq.read_table(path, columns=[n for n in names if n in present])
+    except pa.ArrowInvalid as error:
+        raise SchemaError(f"{path.name}: not a Parquet file: {error}") from error
+    columns = {name: table[name].to_pylist() for name in table.column_names}
+    if len(columns) == len(set(names)):
+        return columns
+    return {name: [] for name in present}
+
+
+def _numbers(cells: Sequence[Any], name: str, path: Path) -> np.ndarray:
+    numbers = np.empty(len(cells))
+    for row, cell in enumerate(cells):
+        try:
+            if isinstance(cell, bool):
+                raise TypeError
+            numbers[row] = float(cell)
+        except (TypeError, ValueError) as error:
+            raise SchemaError(
+                f"{path.name}: {name} in data row {row + 1} is {cell!r}, not a number"
+            ) from error
+    return numbers
+
+
+def _truths(cells: Sequence[Any], name: str, path: Path) -> np.ndarray:
+    truths = np.empty(len(cells), dtype=np.bool_)
+    for row, cell in enumerate(cells):
+        word = str(cell).strip().lower()
+        if word not in _TRUE | _FALSE:
+            raise SchemaError(
+                f"{path.name}: {name} in data row {row + 1} is {cell!r}; "
+                "write true/false, yes/no or 1/0"
+            )
+        truths[row] = word in _TRUE
+    return truths
+
+
+def _words(
+    columns: Mapping[str, list[Any]], name: str | None, path: Path
+) -> list[str] | None:
+    if name is None:
+        return None
+    for row, cell in enumerate(columns[name]):
+        if cell is None:
+            raise SchemaError(f"{path.name}: {name} in data row {row + 1} is empty")
+    return [str(cell) for cell in columns[name]]
