@@ -1,0 +1,163 @@
+"""How sure is a language model, and is it right to be?
+
+Everything public is here; each name is imported when it is first used, so that
+``import nescio`` costs nothing.
+
+Example:
+    >>> import nescio
+    >>> model = nescio.load("table:coin")
+    >>> print(nescio.perplexity(nescio.score(model, "HTTHTH")).value)
+    2.0
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_HOMES = {
+    "nescio.decoding": (
+        "Decoding",
+        "Detail",
+        "Stream",
+        "TokenEvent",
+        "Window",
+        "generate",
+        "sample",
+        "score",
+        "stream",
+    ),
+    "nescio.errors": ("NescioError",),
+    "nescio.information": (
+        "bits_per_byte",
+        "bits_per_character",
+        "bits_per_token",
+        "entropy_rate",
+        "perplexity",
+        "total_surprisal",
+    ),
+    "nescio.kernel": (
+        "PairStatistics",
+        "RowStatistics",
+        "Sampling",
+        "log_softmax",
+        "pair_statistics",
+        "row_statistics",
+    ),
+    "nescio.specification": ("load",),
+    "nescio.outcome": (
+        "Estimate",
+        "Outcomes",
+        "Predictions",
+        "Recipe",
+        "read_outcomes",
+    ),
+    "nescio.trace": (
+        "Message",
+        "Prompt",
+        "Sample",
+        "Samples",
+        "Trace",
+        "TraceWriter",
+        "read_traces",
+        "spans",
+        "write_traces",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Decoding",
+    "Detail",
+    "Estimate",
+    "Message",
+    "NescioError",
+    "Outcomes",
+    "PairStatistics",
+    "Predictions",
+    "Prompt",
+    "Recipe",
+    "RowStatistics",
+    "Sample",
+    "Samples",
+    "Sampling",
+    "Stream",
+    "TokenEvent",
+    "Trace",
+    "TraceWriter",
+    "Window",
+    "__version__",
+    "bits_per_byte",
+    "bits_per_character",
+    "bits_per_token",
+    "entropy_rate",
+    "generate",
+    "load",
+    "log_softmax",
+    "pair_statistics",
+    "perplexity",
+    "read_outcomes",
+    "read_traces",
+    "row_statistics",
+    "sample",
+    "score",
+    "spans",
+    "stream",
+    "total_surprisal",
+    "write_traces",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562)."""
+    if name == "__version__":
+        from nescio.outcome.estimate import nescio_version
+
+        return nescio_version()
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'nescio' has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+if TYPE_CHECKING:
+    from nescio.decoding import Decoding as Decoding
+    from nescio.decoding import Detail as Detail
+    from nescio.decoding import Stream as Stream
+    from nescio.decoding import TokenEvent as TokenEvent
+    from nescio.decoding import Window as Window
+    from nescio.decoding import generate as generate
+    from nescio.decoding import sample as sample
+    from nescio.decoding import score as score
+    from nescio.decoding import stream as stream
+    from nescio.errors import NescioError as NescioError
+    from nescio.information import bits_per_byte as bits_per_byte
+    from nescio.information import bits_per_character as bits_per_character
+    from nescio.information import bits_per_token as bits_per_token
+    from nescio.information import entropy_rate as entropy_rate
+    from nescio.information import perplexity as perplexity
+    from nescio.information import total_surprisal as total_surprisal
+    from nescio.kernel import PairStatistics as PairStatistics
+    from nescio.kernel import RowStatistics as RowStatistics
+    from nescio.kernel import Sampling as Sampling
+    from nescio.kernel import log_softmax as log_softmax
+    from nescio.kernel import pair_statistics as pair_statistics
+    from nescio.kernel import row_statistics as row_statistics
+    from nescio.outcome import Estimate as Estimate
+    from nescio.outcome import Outcomes as Outcomes
+    from nescio.outcome import Predictions as Predictions
+    from nescio.outcome import Recipe as Recipe
+    from nescio.outcome import read_outcomes as read_outcomes
+    from nescio.specification import load as load
+    from nescio.trace import Message as Message
+    from nescio.trace import Prompt as Prompt
+    from nescio.trace import Sample as Sample
+    from nescio.trace import Samples as Samples
+    from nescio.trace import Trace as Trace
+    from nescio.trace import TraceWriter as TraceWriter
+    from nescio.trace import read_traces as read_traces
+    from nescio.trace import spans as spans
+    from nescio.trace import write_traces as write_traces

@@ -1,0 +1,1 @@
+"""Models: text to next-token distributions, behind one seam."""

@@ -1,0 +1,180 @@
+"""What a model can do, as small protocols; callers state the ones they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from nescio.errors import CapabilityError
+from nescio.models.vocabulary import Vocabulary
+from nescio.trace import Origin, Prompt
+
+__all__ = [
+    "Context",
+    "LogitBlock",
+    "Model",
+    "Rendered",
+    "Scoring",
+    "Stepping",
+    "Templated",
+    "Tokenized",
+    "require",
+]
+
+
+@runtime_checkable
+class Model(Protocol):
+    """Every model: a name, and where its numbers come from."""
+
+    @property
+    def name(self) -> str:
+        """The specification it was loaded from."""
+        ...
+
+    @property
+    def origin(self) -> Origin:
+        """Digests, engine and precision, copied into every trace."""
+        ...
+
+
+@runtime_checkable
+class Tokenized(Protocol):
+    """A model whose vocabulary is known."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The bytes of every id."""
+        ...
+
+    @property
+    def context_length(self) -> int | None:
+        """How many tokens it can see, document start included; None: no limit."""
+        ...
+
+    @property
+    def start(self) -> tuple[int, ...]:
+        """The document-start tokens a text is conditioned on; empty if none."""
+        ...
+
+    def encode(self, text: bytes) -> Int[np.ndarray, " n"]:
+        """Token ids that spell exactly this text; never a control token.
+
+        Raises:
+            InvalidText: not UTF-8, or not writable in this vocabulary.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class LogitBlock:
+    """Some rows of logits; an engine may reuse the buffer for the next block.
+
+    Row r predicts the token after position ``position[r]`` of sequence
+    ``sequence[r]``, i.e. its token ``position[r] + 1``.
+    """
+
+    sequence: Int[np.ndarray, " rows"]
+    position: Int[np.ndarray, " rows"]
+    logits: Float[np.ndarray, "rows vocab"]
+
+
+@runtime_checkable
+class Scoring(Protocol):
+    """A model that gives the logits of every position of whole sequences."""
+
+    def logit_blocks(
+        self,
+        sequences: Sequence[Int[np.ndarray, " _"]],
+        *,
+        skip: Sequence[int],
+        rows: int = 128,
+    ) -> Iterator[LogitBlock]:
+        """Logits after each position from ``skip`` on, but the last, in blocks.
+
+        The sequences run as one padded batch. [tokens x vocabulary] never exists:
+        the head is applied to ``rows`` hidden rows at a time.
+        """
+        ...
+
+
+@runtime_checkable
+class Context(Protocol):
+    """A value: tokens read so far, with what the engine keeps of them.
+
+    Contexts are immutable: extending one leaves it usable, so a fork is free.
+    """
+
+    @property
+    def length(self) -> int:
+        """How many tokens were read."""
+        ...
+
+    def rewind(self, length: int) -> Context:
+        """The context as it was after its first ``length`` tokens."""
+        ...
+
+
+@runtime_checkable
+class Stepping(Protocol):
+    """A model that reads token by token, many contexts in one batched step."""
+
+    def open(self) -> Context:
+        """The context before anything was read."""
+        ...
+
+    def extend(
+        self,
+        contexts: Sequence[Context],
+        tokens: Sequence[Int[np.ndarray, " _"]],
+    ) -> tuple[tuple[Context, ...], Float[np.ndarray, "contexts vocab"]]:
+        """Read at least one token into each context; logits of what comes next.
+
+        Contexts of different lengths and token runs of different lengths go
+        together; the result does not depend on what else is in the batch.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A chat as tokens: ids, the message each belongs to (-1: template), its digest."""
+
+    token_ids: Int[np.ndarray, " n"]
+    message: Int[np.ndarray, " n"]
+    template_digest: str
+
+
+@runtime_checkable
+class Templated(Protocol):
+    """A model that may have a chat template."""
+
+    @property
+    def has_template(self) -> bool:
+        """Whether it does."""
+        ...
+
+    def render(self, prompt: Prompt) -> Rendered:
+        """The conversation as the model was taught to read it, answer opened.
+
+        Text inside messages never becomes a control token.
+        """
+        ...
+
+
+def require(model: object, *capabilities: type[Any], purpose: str) -> None:
+    """Refuse, by name, a model that lacks a capability.
+
+    Raises:
+        CapabilityError: naming what is missing and what needs it.
+    """
+    missing = [c.__name__ for c in capabilities if not isinstance(model, c)]
+    if missing:
+        name = getattr(model, "name", type(model).__name__)
+        raise CapabilityError(
+            f"{purpose} needs a model that is {' and '.join(missing)}; "
+            f"{name} is not. Choose another model or engine"
+        )

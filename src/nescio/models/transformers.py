@@ -1,0 +1,248 @@
+"""The reference engine: any causal model of Hugging Face transformers, on torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from nescio.errors import CapabilityError, ContextOverflow, InvalidInput
+from nescio.models.cache import CachedContext, Store, aligned
+from nescio.models.protocol import LogitBlock, Rendered
+from nescio.models.tokenizer import Tokenizer
+from nescio.models.vocabulary import Vocabulary
+from nescio.trace import Origin, Prompt
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["TransformersModel"]
+
+_CHUNK_COLUMNS = 1024
+"""How many columns are read at once: bounds the activations of a long text."""
+_HEAD_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class TransformersModel:
+    """A causal language model of transformers, with its tokenizer. Use ``load``.
+
+    Args:
+        name: the specification it was loaded from.
+        origin: digests, engine and precision.
+        tokenizer: the bytes of every id, exact encoding, the chat template.
+        start: document-start tokens a text is conditioned on.
+        network: the torch module.
+    """
+
+    name: str
+    origin: Origin
+    tokenizer: Tokenizer
+    start: tuple[int, ...]
+    network: Any
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The bytes of every id."""
+        return self.tokenizer.vocabulary
+
+    @property
+    def context_length(self) -> int | None:
+        """How many tokens the model was made to see, document start included."""
+        return getattr(self.network.config, "max_position_embeddings", None)
+
+    def encode(self, text: bytes) -> Int[np.ndarray, " n"]:
+        """Token ids that spell exactly this text; never a control token."""
+        return self.tokenizer.encode(text)
+
+    @property
+    def has_template(self) -> bool:
+        """Whether the model has a chat template."""
+        return self.tokenizer.has_template
+
+    def render(self, prompt: Prompt) -> Rendered:
+        """The conversation through the model's chat template."""
+        return self.tokenizer.render(prompt)
+
+    def open(self) -> CachedContext:
+        """The context before anything was read."""
+        return CachedContext()
+
+    def extend(
+        self,
+        contexts: Sequence[CachedContext],
+        tokens: Sequence[Int[np.ndarray, " _"]],
+    ) -> tuple[tuple[CachedContext, ...], Float[np.ndarray, "contexts vocab"]]:
+        """Read tokens into each context in one batch; logits of what comes next."""
+        import torch
+
+        self._check_runs(contexts, tokens)
+        store = aligned(contexts)
+        past = store.columns if store else 0
+        with torch.inference_mode():
+            store, last = self._read(store, contexts, tokens)
+            logits = self._head(last).float().numpy()
+        longer = tuple(
+            CachedContext(store, row, past - c.length, c.length + len(run))
+            for row, (c, run) in enumerate(zip(contexts, tokens, strict=True))
+        )
+        return longer, logits
+
+    def logit_blocks(
+        self,
+        sequences: Sequence[Int[np.ndarray, " _"]],
+        *,
+        skip: Sequence[int],
+        rows: int = 128,
+    ) -> Iterator[LogitBlock]:
+        """Logits after each position from ``skip`` on, but the last, in blocks."""
+        import torch
+
+        contexts = [self.open()] * len(sequences)
+        self._check_runs(contexts, sequences)
+        lengths = np.array([len(ids) for ids in sequences])
+        with torch.inference_mode():
+            for begin, hidden in self._chunks(None, contexts, sequences):
+                wanted = [
+                    (index, position)
+                    for index in range(len(sequences))
+                    for position in range(
+                        max(skip[index], begin),
+                        min(lengths[index] - 1, begin + hidden.shape[1]),
+                    )
+                ]
+                for first in range(0, len(wanted), rows):
+                    where = np.array(wanted[first : first + rows], dtype=np.int64)
+                    picked = hidden[where[:, 0], where[:, 1] - begin]
+                    logits = self._head(picked).float().numpy()
+                    yield LogitBlock(where[:, 0], where[:, 1], logits)
+
+    def self_test(self) -> None:
+        """Check that the head, applied to hidden rows, gives the model's own logits.
+
+        Raises:
+            CapabilityError: it does not, so the tiled head would be wrong.
+        """
+        import torch
+
+        ids = torch.arange(4, 12)[None] % self.vocabulary.size
+        with torch.inference_mode():
+            own = self.network(input_ids=ids).logits[0].float()
+            tiled = self._head(self._body()(input_ids=ids).last_hidden_state[0]).float()
+        if own.shape[-1] != self.vocabulary.size:
+            raise CapabilityError(
+                f"{self.name}: {own.shape[-1]} logits for {self.vocabulary.size} tokens"
+            )
+        scale = float(own.abs().max())
+        if not torch.allclose(own, tiled, atol=_HEAD_TOLERANCE * max(1.0, scale)):
+            raise CapabilityError(
+                f"{self.name}: the head of this architecture "
+                f"({type(self.network).__name__}) does something that is not known "
+                "here; its logits cannot be computed in tiles"
+            )
+
+    def _body(self) -> Any:
+        return self.network.get_decoder()
+
+    def _head(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Hidden rows to logits, with what some architectures put after the head."""
+        config = self.network.config
+        logits = self.network.get_output_embeddings()(hidden)
+        if (scale := getattr(config, "logit_scale", None)) is not None:
+            logits = logits * scale
+        if (scaling := getattr(config, "logits_scaling", None)) is not None:
+            logits = logits / scaling
+        if (cap := getattr(config, "final_logit_softcapping", None)) is not None:
+            logits = (logits / cap).tanh() * cap
+        return logits
+
+    def _check_runs(
+        self,
+        contexts: Sequence[CachedContext],
+        tokens: Sequence[Int[np.ndarray, " _"]],
+    ) -> None:
+        if not tokens or len(contexts) != len(tokens):
+            raise InvalidInput(
+                f"{len(tokens)} token runs for {len(contexts)} contexts: "
+                "one each, and at least one"
+            )
+        limit = self.context_length
+        for context, run in zip(contexts, tokens, strict=True):
+            if len(run) == 0:
+                raise InvalidInput("an empty token run; read at least one token")
+            low, high = int(np.min(run)), int(np.max(run))
+            if low < 0 or high >= self.vocabulary.size:
+                raise InvalidInput(
+                    f"token ids {low}…{high} are outside the vocabulary of "
+                    f"{self.vocabulary.size}"
+                )
+            if limit is not None and context.length + len(run) > limit:
+                raise ContextOverflow(
+                    f"{context.length + len(run)} tokens are more than the "
+                    f"{limit} that {self.name} can see"
+                )
+
+    def _read(
+        self,
+        store: Store | None,
+        contexts: Sequence[CachedContext],
+        tokens: Sequence[Int[np.ndarray, " _"]],
+    ) -> tuple[Store, torch.Tensor]:
+        """Read everything; the store afterwards and each row's last hidden state."""
+        import torch
+
+        last: list[torch.Tensor | None] = [None] * len(tokens)
+        chunks = self._chunks(store, contexts, tokens, keep=(kept := []))
+        for begin, hidden in chunks:
+            for row, run in enumerate(tokens):
+                if begin <= len(run) - 1 < begin + hidden.shape[1]:
+                    last[row] = hidden[row, len(run) - 1 - begin]
+        return kept[-1], torch.stack([row for row in last if row is not None])
+
+    def _chunks(
+        self,
+        store: Store | None,
+        contexts: Sequence[CachedContext],
+        tokens: Sequence[Int[np.ndarray, " _"]],
+        keep: list[Store] | None = None,
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        """Hidden rows [batch, columns, width], some columns at a time.
+
+        Past columns end where the new ones begin, so that every row is contiguous:
+        a sliding window's distance in columns is its distance in tokens. New runs
+        are padded on the right, where nothing of a row can see.
+        """
+        import torch
+        from transformers.cache_utils import DynamicCache
+
+        past = store.columns if store else 0
+        width = max(len(run) for run in tokens)
+        ids = torch.zeros((len(tokens), width), dtype=torch.long)
+        mask = torch.zeros((len(tokens), past + width), dtype=torch.long)
+        positions = torch.zeros((len(tokens), width), dtype=torch.long)
+        for row, (context, run) in enumerate(zip(contexts, tokens, strict=True)):
+            ids[row, : len(run)] = torch.as_tensor(np.asarray(run, dtype=np.int64))
+            mask[row, past - context.length : past + len(run)] = 1
+            positions[row] = torch.arange(context.length, context.length + width)
+        if (limit := self.context_length) is not None:
+            positions.clamp_(max=limit - 1)
+        cache = store.cache if store else DynamicCache()
+        body = self._body()
+        for begin in range(0, width, _CHUNK_COLUMNS):
+            end = min(width, begin + _CHUNK_COLUMNS)
+            output = body(
+                input_ids=ids[:, begin:end],
+                attention_mask=mask[:, : past + end],
+                position_ids=positions[:, begin:end],
+                past_key_values=cache,
+                use_cache=True,
+            )
+            yield begin, output.last_hidden_state
+        if keep is not None:
+            if store is None:
+                store = Store(cache, len(tokens), 0)
+            store.columns = past + width
+            keep.append(store)

@@ -1,0 +1,127 @@
+"""From a specification to a model: ``nescio.load("smollm2,precision=f32")``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nescio.errors import InvalidInput, UnknownModel
+
+if TYPE_CHECKING:
+    from nescio.models.table import Table
+    from nescio.models.transformers import TransformersModel
+
+__all__ = ["ENGINES", "Specification", "load", "parse_specification"]
+
+ENGINES = ("table", "transformers")
+_KINDS = ("hf", "table")
+
+
+@dataclass(frozen=True)
+class Specification:
+    """What a specification says: a kind, a name within it, and options."""
+
+    kind: str
+    name: str
+    options: Mapping[str, str]
+
+
+def parse_specification(text: str) -> Specification:
+    """Read ``NAME[,key=value…]`` or ``KIND:NAME[,key=value…]``.
+
+    Raises:
+        UnknownModel: a kind that does not exist.
+        InvalidInput: an option that is not key=value, or given twice.
+
+    Example:
+        >>> found = parse_specification("hf:gpt2,precision=bf16")
+        >>> found.kind, found.name, found.options
+        ('hf', 'gpt2', {'precision': 'bf16'})
+    """
+    head, *rest = text.split(",")
+    kind, colon, name = head.partition(":")
+    if not colon:
+        kind, name = "catalogue", head
+    elif kind not in _KINDS:
+        raise UnknownModel(
+            f"{text!r}: there is no kind {kind!r}; a model is a catalogue name, "
+            "hf:DIRECTORY-OR-ID or table:FILE"
+        )
+    if not name:
+        raise UnknownModel(f"{text!r} names no model; see: nescio models list")
+    options: dict[str, str] = {}
+    for part in rest:
+        key, equals, value = part.partition("=")
+        if not equals or not key or not value or key in options:
+            raise InvalidInput(
+                f"{text!r}: {part!r} is not an option key=value, given once"
+            )
+        options[key] = value
+    return Specification(kind, name, options)
+
+
+def load(
+    specification: str, *, engine: str | None = None, accept_license: bool = False
+) -> Table | TransformersModel:
+    """A model from its specification.
+
+    Args:
+        specification: a catalogue name (``smollm2``), ``hf:DIRECTORY-OR-ID``, or
+            ``table:FILE``, with options behind commas: ``precision=f32|bf16``
+            (arithmetic; f32 is the reference and the default) and ``start=TOKEN`` or
+            ``start=none`` (what a text is conditioned on).
+        engine: the backend; None takes the one the specification implies.
+        accept_license: agree to the terms of a model that has some.
+
+    Raises:
+        UnknownModel: no such model.
+        InvalidInput: an unknown option or engine.
+        LicenceNotAccepted, DownloadFailed, WrongHash, ConversionFailed: as
+            ``nescio models get``, which is done first for a catalogue name.
+
+    Example:
+        >>> load("table:coin").vocabulary.size    # H, T and the document start
+        3
+    """
+    found = parse_specification(specification)
+    implied = "table" if found.kind == "table" else "transformers"
+    if engine is not None and engine not in ENGINES:
+        raise InvalidInput(f"unknown engine {engine!r}: one of {ENGINES}")
+    if engine not in (None, implied):
+        raise InvalidInput(
+            f"the engine {engine!r} cannot run {specification!r}; "
+            f"it runs on {implied!r}"
+        )
+    if found.kind == "table":
+        return _table(found)
+    return _local(specification, found, accept_license)
+
+
+def _table(found: Specification) -> Table:
+    from nescio.models.table import read_table
+
+    _check_options(found, ())
+    return read_table(found.name)
+
+
+def _local(text: str, found: Specification, accept_license: bool) -> TransformersModel:
+    _check_options(found, ("precision", "start"))
+    options: dict[str, Any] = {
+        "precision": found.options.get("precision", "f32"),
+        "start": found.options.get("start"),
+    }
+    from nescio.models.loading import load_catalogue, load_hugging_face
+
+    if found.kind == "hf":
+        return load_hugging_face(text, found.name, **options)
+    return load_catalogue(text, found.name, accept_license=accept_license, **options)
+
+
+def _check_options(found: Specification, known: tuple[str, ...]) -> None:
+    for key in found.options:
+        if key not in known:
+            raise InvalidInput(
+                f"unknown option {key!r} for {found.name!r}; "
+                + (f"it takes {', '.join(known)}" if known else "it takes none")
+            )
