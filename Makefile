@@ -39,11 +39,11 @@ check: $(VENV)/.dev ## what CI runs: format, lint, types, layers, docs, tests
 	  { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@echo "== lint"; $(BIN)/ruff check --quiet .
 	@echo "== types"; $(BIN)/basedpyright --pythonpath $(BIN)/python
-	@echo "== layers"; set -o pipefail; $(BIN)/lint-imports --no-cache \
-	  | sed -n -e '/^Contracts: /p' -e '/^Broken/,$$p'
+	@echo "== layers"; said=$$($(BIN)/lint-imports --no-cache --no-logo) \
+	  || { echo "$$said"; exit 1; }
 	@echo "== docs"; $(BIN)/mkdocs --quiet build --strict
 	@$(MAKE) --no-print-directory model
-	@echo "== tests"; $(BIN)/python -m pytest -q --cov
+	@echo "== tests"; $(BIN)/python -m pytest --no-header --cov
 
 verify: $(VENV)/.dev model ## the long checks; writes results/*.json
 	@$(BIN)/nescio models get gemma3-270m --accept-license
@@ -62,15 +62,17 @@ docs: $(VENV)/.dev ## build the documentation into site/
 
 clean: ## remove everything that was built, .venv too
 	rm -rf $(VENV) build dist site htmlcov .coverage .pytest_cache .ruff_cache \
-	  .hypothesis .import_linter_cache demo.html
+	  .hypothesis .import_linter_cache demo.html src/nescio/_native.*.so
 	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 model:
 	@$(BIN)/nescio models get smollm2
 
 $(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo \
+	  "There is no $(PYTHON). Name one: make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
-	  "nescio needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V 2>&1 || true)." \
+	  "nescio needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V)." \
 	  "Name another: make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 2; }
 

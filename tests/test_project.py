@@ -74,16 +74,15 @@ def test_denormal_numbers_survive_importing_the_native_module():
     assert product == "1e-45 5e-324"
 
 
-def test_a_machine_with_a_compiler_has_the_native_module():
+def test_where_a_compiler_is_the_install_has_the_native_module():
     try:
         distribution("nescio")
-    except PackageNotFoundError:
-        installed = False
-    else:
         installed = True
+    except PackageNotFoundError:  # run from the sources, nothing built
+        installed = False
     compiler = any(map(shutil.which, ("c++", "g++", "clang++")))
     native = importlib.util.find_spec("nescio._native") is not None
-    assert native == (installed and compiler)
+    assert native or not (installed and compiler)
 
 
 def test_the_version_is_the_same_everywhere(project, pyproject):

@@ -124,6 +124,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    __version__: str
     from nescio.decoding import Decoding as Decoding
     from nescio.decoding import Detail as Detail
     from nescio.decoding import Stream as Stream

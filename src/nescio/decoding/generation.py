@@ -15,12 +15,12 @@ from nescio.errors import InvalidInput
 from nescio.kernel import RowStatistics, Sampling, draw, row_statistics
 from nescio.models.protocol import Model, Stepping, Tokenized, require
 from nescio.models.vocabulary import Vocabulary
-from nescio.trace import Message, Prompt, Sample, Samples, Trace
+from nescio.trace import Prompt, Sample, Samples, Trace
 from nescio.trace.trace import SEGMENTS, Stop
 
 __all__ = ["Decoding", "Stream", "TokenEvent", "generate", "sample", "stream"]
 
-Asked = Prompt | str | Sequence[Message]
+Asked = Prompt | str | Sequence[Any]
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def generate(
     seed: int = 0,
     chat: bool | None = None,
 ) -> Trace:
-    """Draw one answer and return its trace; arguments as :func:`stream`.
+    """Draw one answer and return its trace; arguments as `stream`.
 
     Example:
         >>> import nescio
@@ -186,7 +186,7 @@ def sample(
         n: how many answers.
         decoding: how to draw and when to stop.
         seed: of all draws together.
-        chat: as :func:`stream`.
+        chat: as `stream`.
 
     Raises:
         InvalidInput: n below 1.

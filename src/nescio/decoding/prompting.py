@@ -41,7 +41,7 @@ class Opening:
 
 
 def opening(
-    model: Any, prompt: Prompt | str | Sequence[Message], *, chat: bool | None
+    model: Any, prompt: Prompt | str | Sequence[Any], *, chat: bool | None
 ) -> Opening:
     """The tokens of a prompt, through the chat template or as plain text.
 

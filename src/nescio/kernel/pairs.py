@@ -28,7 +28,7 @@ _ALMOST_ONE = 1.0 - 2.0**-53
 
 @dataclass(frozen=True)
 class PairStatistics:
-    """What :func:`pair_statistics` finds, one entry a row; nats.
+    """What `pair_statistics` finds, one entry a row; nats.
 
     Attributes:
         kl_forward: KL(p || q), at least 0, +inf where q forbids what p allows.
@@ -61,7 +61,7 @@ def pair_statistics(
     does not grow with the number of rows.
 
     Args:
-        p_logits: one model's rows; types as in :func:`nescio.kernel.row_statistics`.
+        p_logits: one model's rows; types as in `nescio.kernel.row_statistics`.
         q_logits: the other's, of the same shape; the element type may differ.
         targets: one token id a row, or None for no ``delta_p``.
         p_dtype: ``"bfloat16"`` if ``p_logits`` are uint16 bit patterns of that type.

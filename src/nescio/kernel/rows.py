@@ -33,7 +33,7 @@ _FLOOR = -1e300  # stands for -inf where 0 * -inf has to be 0
 
 @dataclass(frozen=True)
 class RowStatistics:
-    """What :func:`row_statistics` finds, one entry a row; nats.
+    """What `row_statistics` finds, one entry a row; nats.
 
     Attributes:
         logsumexp: log sum exp(logits).
@@ -195,7 +195,7 @@ def log_softmax(
     """Normalised log-probabilities, in nats, at most 0; -inf stays -inf.
 
     Args:
-        logits: as in :func:`row_statistics`.
+        logits: as in `row_statistics`.
         dtype: ``"bfloat16"`` if ``logits`` are uint16 bit patterns of that type.
 
     Raises:

@@ -81,7 +81,7 @@ def process(
     """Normalised log-probabilities of the distribution actually drawn from, in nats.
 
     Args:
-        logits: rows as in :func:`nescio.kernel.row_statistics`.
+        logits: rows as in `nescio.kernel.row_statistics`.
         sampling: the steps, applied in the order temperature, top-k, top-p, min-p,
             typical.
         dtype: ``"bfloat16"`` if ``logits`` are uint16 bit patterns of that type.
@@ -114,15 +114,15 @@ def draw(
     *,
     dtype: str | None = None,
 ) -> tuple[Int32[np.ndarray, " rows"], Float64[np.ndarray, " rows"]]:
-    """One token a row, and its log-probability under :func:`process`.
+    """One token a row, and its log-probability under `process`.
 
     The token is the inverse of the distribution function over ascending ids at the
     row's own uniform number: what stands in the other rows changes nothing, and a
     token of probability 0 is never drawn.
 
     Args:
-        logits: rows as in :func:`nescio.kernel.row_statistics`.
-        sampling: the steps, in the order of :func:`process`.
+        logits: rows as in `nescio.kernel.row_statistics`.
+        sampling: the steps, in the order of `process`.
         uniforms: one number in [0, 1) a row.
         dtype: ``"bfloat16"`` if ``logits`` are uint16 bit patterns of that type.
 

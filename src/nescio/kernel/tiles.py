@@ -269,7 +269,7 @@ class NormalisedTile:
 
 
 def normalised(tile: Float[np.ndarray, "tile vocab"], *, first: int) -> NormalisedTile:
-    """The tile with its maxima and log sums, refused as by :func:`checked_peaks`.
+    """The tile with its maxima and log sums, refused as by `checked_peaks`.
 
     Example:
         >>> np.exp(normalised(np.zeros((1, 2)), first=0).log_sum)

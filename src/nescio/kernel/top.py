@@ -53,7 +53,7 @@ def top_ids(
     Args:
         tile: rows without NaN; -inf is the smallest number.
         top: how many, from 1 to the size of the vocabulary.
-        pool: the tile's :func:`group_maxima` for at least ``top``, if at hand.
+        pool: the tile's `group_maxima` for at least ``top``, if at hand.
 
     Example:
         >>> top_ids(np.array([[1.0, 5.0, 5.0, 2.0]]), 3)

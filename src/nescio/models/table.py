@@ -191,7 +191,7 @@ class Table:
         """The exact entropy rate of the stationary source, nats a token.
 
         Raises:
-            InvalidDistribution: as :meth:`stationary`.
+            InvalidDistribution: as `stationary`.
 
         Source: Shannon (1948), section 7.
         """

@@ -62,7 +62,7 @@ class Recipe:
 
     @staticmethod
     def from_dict(fields: Mapping[str, Any]) -> Recipe:
-        """The recipe that :meth:`to_dict` wrote."""
+        """The recipe that `to_dict` wrote."""
         return Recipe(
             fields["estimator"],
             fields["settings"],
@@ -168,10 +168,10 @@ class Estimate:
 
     @staticmethod
     def from_dict(name: str, fields: Mapping[str, Any]) -> Estimate:
-        """The estimate that :meth:`to_dict` wrote under ``name``.
+        """The estimate that `to_dict` wrote under ``name``.
 
         Raises:
-            SchemaError: a field is missing.
+            SchemaError: a field is missing or is not what it should be.
         """
         try:
             return Estimate(
@@ -190,6 +190,8 @@ class Estimate:
                 f"estimate {name!r} lacks the field {error.args[0]!r}; "
                 "read estimates written by nescio --json"
             ) from error
+        except (TypeError, ValueError) as error:
+            raise SchemaError(f"estimate {name!r}: {error}") from error
 
     def __str__(self) -> str:
         unit = "" if self.unit == "1" else f" {self.unit}"
@@ -219,24 +221,31 @@ def _check_kind(estimate: Estimate) -> None:
     if kind == "bound":
         if estimate.value is not None or limits == (None, None):
             raise InvalidInput(f"{name}: a bound has limits and no value")
+    elif estimate.value is None:
+        raise InvalidInput(f"{name}: only a bound has no value")
     elif kind == "exact" and limits not in (
         (None, None),
         (estimate.value, estimate.value),
     ):
         raise InvalidInput(f"{name}: an exact number has no interval, got {limits}")
-    if kind in ("confidence", "prediction") and limits != (None, None):
-        if estimate.level is None:
-            raise InvalidInput(f"{name}: an interval states its level")
-        if not 0.0 < estimate.level < 1.0:
-            raise InvalidInput(f"{name}: level {estimate.level} is not between 0 and 1")
+    if (
+        kind in ("confidence", "prediction")
+        and limits != (None, None)
+        and estimate.level is None
+    ):
+        raise InvalidInput(f"{name}: an interval states its level")
 
 
 def _check_ranges(estimate: Estimate) -> None:
-    if estimate.n < 0:
-        raise InvalidInput(f"{estimate.name}: n is {estimate.n}, below 0")
+    for name, count in (("n", estimate.n), ("n_clusters", estimate.n_clusters)):
+        if count is not None and count < 0:
+            raise InvalidInput(f"{estimate.name}: {name} is {count}, below 0")
     low, high = estimate.low, estimate.high
     if low is not None and high is not None and low > high:
         raise InvalidInput(f"{estimate.name}: low {low} is above high {high}")
+    level = estimate.level
+    if level is not None and not 0.0 < level < 1.0:
+        raise InvalidInput(f"{estimate.name}: level {level} is not between 0 and 1")
     p_value = estimate.p_value
     if p_value is not None and not 0.0 <= p_value <= 1.0:
         raise InvalidInput(f"{estimate.name}: p-value {p_value} is not in [0, 1]")
@@ -263,7 +272,9 @@ def _decimals(estimate: Estimate) -> int:
 
 
 def _shown(number: float, decimals: int) -> str:
-    return "∞" if number == math.inf else f"{number:.{decimals}f}"
+    if math.isinf(number):
+        return "∞" if number > 0 else "-∞"
+    return f"{number:.{decimals}f}"
 
 
 def _limits_text(estimate: Estimate, decimals: int) -> str:

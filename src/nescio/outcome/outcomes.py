@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -45,6 +46,12 @@ class Outcomes:
 
     def __post_init__(self) -> None:
         n = len(self.confidence)
+        for name in ("confidence", "correct", "weight"):
+            column = getattr(self, name)
+            if column is not None and column.ndim != 1:
+                raise InvalidInput(
+                    f"{name} has shape {column.shape}; give one number an answer"
+                )
         if n == 0:
             raise InvalidInput("no outcomes: there is nothing to measure in 0 rows")
         _check_within("confidence", self.confidence, high=1.0)
@@ -78,7 +85,8 @@ class Outcomes:
         """Outcomes from plain sequences; ``correct`` may be bool or exactly 0 and 1.
 
         Raises:
-            InvalidInput: as the class, and a ``correct`` that is neither 0 nor 1.
+            InvalidInput: as the class, a ``correct`` that is neither 0 nor 1, and an
+                absent id, group or cluster.
         """
         right = np.asarray(correct)
         if right.dtype != np.bool_:
@@ -89,13 +97,12 @@ class Outcomes:
                     "written as bool or as 0 and 1"
                 )
         return Outcomes(
-            np.asarray(confidence, dtype=np.float64),
+            _numbers("confidence", confidence),
             right.astype(np.bool_),
-            *(
-                None if c is None else tuple(map(str, c))
-                for c in (ids, groups, cluster)
-            ),
-            weight=None if weight is None else np.asarray(weight, dtype=np.float64),
+            ids=_names("ids", ids),
+            groups=_names("groups", groups),
+            cluster=_names("cluster", cluster),
+            weight=None if weight is None else _numbers("weight", weight),
         )
 
     def __len__(self) -> int:
@@ -122,6 +129,22 @@ class Outcomes:
 
     def _repr_html_(self) -> str:
         return f"<code>{html.escape(repr(self))}</code>"
+
+
+def _numbers(name: str, column: Sequence[float | int] | np.ndarray) -> np.ndarray:
+    try:
+        return np.asarray(column, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInput(f"{name} is not a sequence of numbers: {error}") from error
+
+
+def _names(name: str, column: Sequence[Any] | None) -> tuple[str, ...] | None:
+    if column is None:
+        return None
+    absent = [row for row, cell in enumerate(column) if cell is None or cell != cell]
+    if absent:
+        raise InvalidInput(f"{name}[{absent[0]}] is absent ({len(absent)} rows)")
+    return tuple(map(str, column))
 
 
 def _check_within(name: str, column: np.ndarray, *, high: float) -> None:

@@ -65,11 +65,27 @@ class Predictions:
         labels: Sequence[int] | np.ndarray,
         scale: Scale,
     ) -> Predictions:
-        """Predictions from a matrix or from rows of unequal length."""
-        arrays = [np.asarray(row, dtype=np.float64) for row in rows]
+        """Predictions from a matrix or from rows of unequal length.
+
+        Raises:
+            InvalidInput: as the class, and rows that are no rows of numbers or labels
+                that are no whole numbers.
+        """
+        try:
+            arrays = [np.asarray(row, dtype=np.float64) for row in rows]
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(f"scores are not rows of numbers: {error}") from error
+        for index, row in enumerate(arrays):
+            if row.ndim != 1:
+                raise InvalidInput(f"row {index} of the scores has shape {row.shape}")
+        chosen = np.asarray(labels)
+        if len(chosen) and chosen.dtype.kind not in "iu":
+            raise InvalidInput(
+                f"labels count answers from 0: whole numbers, not {chosen.dtype}"
+            )
         flat = np.concatenate(arrays) if arrays else np.empty(0)
         ends = np.cumsum([0, *(len(row) for row in arrays)], dtype=np.int64)
-        return Predictions(flat, ends, np.asarray(labels, dtype=np.int64), scale)
+        return Predictions(flat, ends, chosen.astype(np.int64), scale)
 
     def __len__(self) -> int:
         return len(self.labels)

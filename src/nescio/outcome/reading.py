@@ -40,7 +40,7 @@ def read_outcomes(
     Raises:
         SchemaError: an unknown ending, a missing column, a cell that cannot be read;
             the message names the column and the row, counted from 1.
-        InvalidInput: values out of range, as :class:`Outcomes`.
+        InvalidInput: values out of range, as `Outcomes`.
 
     Example:
         >>> data = read_outcomes("answers.csv", confidence="p",
@@ -66,7 +66,10 @@ def _columns(path: Path, names: Sequence[str]) -> Mapping[str, list[Any]]:
         )
     if not path.is_file():
         raise InvalidInput(f"{path}: there is no such file")
-    table = readers[path.suffix.lower()](path, names)
+    try:
+        table = readers[path.suffix.lower()](path, names)
+    except OSError as error:
+        raise SchemaError(f"{path.name} cannot be read: {error}") from error
     for name in names:
         if name not in table:
             raise SchemaError(
@@ -79,12 +82,11 @@ def _read_csv(path: Path, _names: Sequence[str]) -> dict[str, list[Any]]:
     import csv
 
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        header = list(reader.fieldnames or [])
-        if len(set(header)) != len(header):
-            raise SchemaError(f"{path.name}: a column name stands twice in {header}")
-        table: dict[str, list[Any]] = {name: [] for name in header}
+        reader = csv.DictReader(file, strict=True)
         try:
+            header = list(reader.fieldnames or [])
+            _check_once(header, path)
+            table: dict[str, list[Any]] = {name: [] for name in header}
             for row in reader:
                 if None in row or None in row.values():
                     raise SchemaError(
@@ -101,7 +103,7 @@ def _read_csv(path: Path, _names: Sequence[str]) -> dict[str, list[Any]]:
 def _read_jsonl(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
     table: dict[str, list[Any]] = {name: [] for name in names}
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise SchemaError(f"{path.name}: not UTF-8: {error}") from error
     for number, line in enumerate(lines, start=1):
@@ -109,7 +111,7 @@ def _read_jsonl(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
             continue
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (RecursionError, ValueError) as error:
             raise SchemaError(f"{path.name} line {number}: {error}") from error
         for name in names:
             if not isinstance(record, dict) or name not in record:
@@ -124,8 +126,9 @@ def _read_parquet(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
 
     try:
         present = pq.read_schema(path).names
+        _check_once(present, path)
         table = pq.read_table(path, columns=[n for n in names if n in present])
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         raise SchemaError(f"{path.name}: not a Parquet file: {error}") from error
     columns = {name: table[name].to_pylist() for name in table.column_names}
     if len(columns) == len(set(names)):
@@ -133,14 +136,19 @@ def _read_parquet(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
     return {name: [] for name in present}
 
 
+def _check_once(header: Sequence[str], path: Path) -> None:
+    if len(set(header)) != len(header):
+        raise SchemaError(f"{path.name}: a column name stands twice in {header}")
+
+
 def _numbers(cells: Sequence[Any], name: str, path: Path) -> np.ndarray:
     numbers = np.empty(len(cells))
     for row, cell in enumerate(cells):
         try:
-            if isinstance(cell, bool):
+            if isinstance(cell, bool) or "_" in str(cell):
                 raise TypeError
             numbers[row] = float(cell)
-        except (TypeError, ValueError) as error:
+        except (OverflowError, TypeError, ValueError) as error:
             raise SchemaError(
                 f"{path.name}: {name} in data row {row + 1} is {cell!r}, not a number"
             ) from error
@@ -166,6 +174,6 @@ def _words(
     if name is None:
         return None
     for row, cell in enumerate(columns[name]):
-        if cell is None:
+        if cell is None or cell == "":
             raise SchemaError(f"{path.name}: {name} in data row {row + 1} is empty")
     return [str(cell) for cell in columns[name]]

@@ -55,19 +55,19 @@ def to_dict(trace: Trace) -> dict[str, Any]:
 
 
 def from_dict(fields: Mapping[str, Any]) -> Trace:
-    """The trace that :func:`to_dict` wrote, of this or an earlier schema.
+    """The trace that `to_dict` wrote, of this or an earlier schema.
 
     Raises:
         SchemaError: a field is missing, or the schema is newer than this program.
     """
-    if fields.get("schema_version", 0) > SCHEMA_VERSION:
-        raise SchemaError(
-            f"this trace has schema {fields['schema_version']}, newer than "
-            f"{SCHEMA_VERSION}; read it with a newer nescio"
-        )
     try:
+        if fields["schema_version"] > SCHEMA_VERSION:
+            raise SchemaError(
+                f"this trace has schema {fields['schema_version']}, newer than "
+                f"{SCHEMA_VERSION}; read it with a newer nescio"
+            )
         return _built(fields)
-    except (KeyError, ValueError, TypeError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         if isinstance(error, SchemaError):
             raise
         raise SchemaError(f"not a trace written by nescio: {error!r}") from error
@@ -87,7 +87,9 @@ def _built(fields: Mapping[str, Any]) -> Trace:
         renyi_orders=tuple(fields["renyi_orders"]),
         renyi=None
         if renyi is None
-        else np.stack([_array(row, np.float32) for row in renyi]),
+        else _array([number for row in renyi for number in row], np.float32).reshape(
+            len(renyi), len(fields["renyi_orders"])
+        ),
         columns={
             name: Column(_array(column["values"], np.float32), column["unit"])
             for name, column in fields["columns"].items()
@@ -140,5 +142,10 @@ def _json_float(number: float) -> float | str | None:
 
 def _array(values: Any, dtype: type[np.generic]) -> np.ndarray:
     if np.issubdtype(dtype, np.floating):
-        values = [math.nan if v is None else float(v) for v in values]
+        return np.array(
+            [math.nan if v is None else float(v) for v in values], dtype=dtype
+        )
+    kinds = {type(value) for value in values}
+    if not kinds <= {bool if dtype is np.bool_ else int}:
+        raise TypeError(f"{sorted(k.__name__ for k in kinds)} where {dtype} belong")
     return np.array(values, dtype=dtype)

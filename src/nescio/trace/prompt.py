@@ -66,7 +66,7 @@ class Prompt:
         _check_encodable(self)
 
     @staticmethod
-    def of(prompt: Prompt | str | Sequence[Message | Mapping[str, Any]]) -> Prompt:
+    def of(prompt: Prompt | str | Sequence[Any]) -> Prompt:
         """A prompt from what people write: a text or a list of messages."""
         if isinstance(prompt, Prompt):
             return prompt
@@ -93,7 +93,7 @@ class Prompt:
 
     @staticmethod
     def from_dict(fields: Mapping[str, Any]) -> Prompt:
-        """The prompt that :meth:`to_dict` wrote."""
+        """The prompt that `to_dict` wrote."""
         messages = tuple(_message(m) for m in fields.get("messages", ()))
         return Prompt(
             fields.get("text"),
@@ -103,7 +103,7 @@ class Prompt:
         )
 
 
-def _message(message: Message | Mapping[str, Any]) -> Message:
+def _message(message: Any) -> Message:
     if isinstance(message, Message):
         return message
     try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nescio.errors import InvalidInput, SchemaError
+from nescio.errors import InvalidInput, NescioError, SchemaError
 from nescio.trace.encoding import from_dict as trace_from_dict
 from nescio.trace.encoding import to_dict as trace_to_dict
 from nescio.trace.prompt import Prompt
@@ -101,7 +101,7 @@ class Samples:
 
     @staticmethod
     def from_dict(fields: Mapping[str, Any]) -> Samples:
-        """The samples that :meth:`to_dict` wrote.
+        """The samples that `to_dict` wrote.
 
         Raises:
             SchemaError: a field is missing.
@@ -109,7 +109,9 @@ class Samples:
         try:
             answers = tuple(_sample_from_dict(f) for f in fields["answers"])
             return Samples(Prompt.from_dict(fields["prompt"]), answers)
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, NescioError):
+                raise
             raise SchemaError(f"not samples written by nescio: {error!r}") from error
 
     def write(self, path: str | Path) -> None:
@@ -123,15 +125,21 @@ class Samples:
 
         Raises:
             SchemaError: a line that is not samples; names it.
+            InvalidInput: there is no such file.
         """
         found = []
-        lines = Path(path).read_text(encoding="utf-8").split("\n")
+        if not Path(path).is_file():
+            raise InvalidInput(f"{path}: there is no such file")
+        try:
+            lines = Path(path).read_text(encoding="utf-8").split("\n")
+        except UnicodeDecodeError as error:
+            raise SchemaError(f"{Path(path).name}: not UTF-8: {error}") from error
         for number, line in enumerate(lines, start=1):
             if not line:
                 continue
             try:
                 found.append(Samples.from_dict(json.loads(line)))
-            except ValueError as error:
+            except (RecursionError, ValueError) as error:
                 name = Path(path).name
                 raise SchemaError(f"{name} line {number}: {error}") from error
         return tuple(found)

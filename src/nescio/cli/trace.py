@@ -1,0 +1,110 @@
+"""``nescio trace``: the surprisal and entropy of every token of a text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nescio.cli import drawing_options as drawing
+from nescio.cli.asking import asked_prompt, asked_text
+from nescio.cli.options import (
+    AcceptLicense,
+    AsJson,
+    EngineName,
+    ModelName,
+    Quantity,
+    Unit,
+    UnitChoice,
+    check_writable,
+    progress,
+)
+from nescio.cli.showing import Shown, paint, paint_stream, show
+from nescio.errors import InvalidInput
+
+__all__ = ["trace"]
+
+
+def trace(
+    text: Annotated[str | None, typer.Argument(help="The text; - reads it.")] = None,
+    file: drawing.File = None,
+    generate: drawing.Generate = None,
+    messages: drawing.Messages = None,
+    system: drawing.System = None,
+    chat: drawing.Chat = None,
+    given: drawing.Given = None,
+    max_tokens: drawing.MaxTokens = 128,
+    temperature: drawing.Temperature = 1.0,
+    top_p: drawing.TopP = None,
+    top_k: drawing.TopK = None,
+    min_p: drawing.MinP = None,
+    stop: drawing.Stop = None,
+    seed: drawing.Seed = 0,
+    window: drawing.WindowSize = None,
+    stride: drawing.Stride = None,
+    windowing: drawing.Windowing = True,
+    model: ModelName = "smollm2",
+    engine: EngineName = None,
+    accept_license: AcceptLicense = False,
+    by: Annotated[Quantity, typer.Option(help="Shade by.")] = Quantity.surprisal,
+    unit: UnitChoice = Unit.bits,
+    as_json: AsJson = False,
+    out: Annotated[Path | None, typer.Option(help="Write the trace (Parquet).")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write one HTML page.")] = None,
+) -> None:
+    """Trace a text, or an answer as it is drawn: surprisal and entropy of each token.
+
+    The text is TEXT, --file, standard input, or an answer to --generate PROMPT.
+    """
+    if sum(x is not None for x in (text, file, generate, messages)) > 1:
+        raise InvalidInput("give one of TEXT, --file, --generate and --messages")
+    check_writable(out, html)
+    shown = Shown(unit, by, as_json, out, html, seed)
+    prompt = asked_prompt(generate, messages, system)
+    if prompt is None:
+        _refuse("--chat or --stop", bool(chat or stop), "--generate")
+        asked = asked_text(text, file)
+        laid = drawing.window(window, stride, windowing)
+        found = _score(_loaded(model, engine, accept_license), asked, given, laid)
+        if not as_json:
+            paint(found, shown)
+    else:
+        _refuse(
+            "--given, --window or --stride", bool(given or window or stride), "TEXT"
+        )
+        decoding = drawing.decoding(
+            max_tokens, temperature, top_p=top_p, top_k=top_k, min_p=min_p, stop=stop
+        )
+        loaded = _loaded(model, engine, accept_license)
+        found = _generate(loaded, prompt, decoding, chat=chat, shown=shown)
+    show(found, shown)
+
+
+def _refuse(options: str, given: bool, owner: str) -> None:
+    if given:
+        raise InvalidInput(f"{options} goes with {owner} only")
+
+
+def _loaded(name: str, engine: str | None, accept_license: bool) -> Any:
+    from nescio.specification import load
+
+    return load(name, engine=engine, accept_license=accept_license)
+
+
+def _score(model: Any, text: bytes, given: str | None, window: Any) -> Any:
+    from nescio.decoding import score
+
+    with progress("scoring") as report:
+        return score(model, text, given=given, window=window, progress=report)
+
+
+def _generate(
+    model: Any, prompt: Any, decoding: Any, *, chat: bool | None, shown: Shown
+) -> Any:
+    from nescio.decoding import generate, stream
+
+    if shown.as_json:
+        return generate(model, prompt, decoding=decoding, seed=shown.seed, chat=chat)
+    tokens = stream(model, prompt, decoding=decoding, seed=shown.seed, chat=chat)
+    return paint_stream(tokens, shown)

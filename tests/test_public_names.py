@@ -1,0 +1,55 @@
+"""The public face: what ``nescio`` offers is what is listed, and all of it works."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import nescio
+
+
+def test_the_public_names_are_these() -> None:
+    assert nescio.__all__ == sorted(nescio.__all__)
+    assert set(nescio.__all__) == {
+        "Decoding", "Detail", "Estimate", "Message", "NescioError", "Outcomes",
+        "PairStatistics", "Predictions", "Prompt", "Recipe", "RowStatistics", "Sample",
+        "Samples", "Sampling", "Stream", "TokenEvent", "Trace", "TraceWriter", "Window",
+        "__version__", "bits_per_byte", "bits_per_character", "bits_per_token",
+        "entropy_rate", "generate", "load", "log_softmax", "pair_statistics",
+        "perplexity", "read_outcomes", "read_traces", "row_statistics", "sample",
+        "score", "spans", "stream", "total_surprisal", "write_traces",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", nescio.__all__)
+def test_every_public_name_is_there_and_says_what_it_is(name: str) -> None:
+    found = getattr(nescio, name)
+    assert name == "__version__" or (found.__doc__ or "").strip()
+    assert name in dir(nescio)
+
+
+def test_names_for_type_checkers_are_the_names_at_run_time() -> None:
+    source = Path(nescio.__file__).read_text(encoding="utf-8")
+    checked = re.findall(r"^    from (\S+) import (\w+) as \2$", source, re.MULTILINE)
+    assert {name for _, name in checked} == set(nescio.__all__) - {"__version__"}
+    for home, name in checked:
+        assert getattr(import_module(home), name) is getattr(nescio, name)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'entrpy'"):
+        _ = nescio.entrpy
+
+
+def test_a_name_stays_a_function_when_its_modules_are_imported_first() -> None:
+    code = (
+        "import nescio.specification, nescio.decoding, nescio.trace, nescio\n"
+        "assert callable(nescio.load) and callable(nescio.score)\n"
+        "assert nescio.load('table:coin').name == 'table:coin'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
