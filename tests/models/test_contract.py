@@ -14,7 +14,7 @@ from tests.models.tiny import tiny_model
 
 TEXTS = [
     b"The quick brown fox jumps over the lazy dog.",
-    b"Short.",
+    b"A short one.",
     "七転び八起き。 naïve café — 12345".encode(),
 ]
 TABLE_TEXTS = [b"abcdefabcabcabcfffababab", b"fefe", b"abababcdefabab"]

@@ -11,7 +11,7 @@ import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter, TokenType
 from gguf.quants import dequantize, quantize
 
-from nescio.models.installing import Entry
+from nescio.models.installing import Entry, cache_directory
 from nescio.models.pieces import BYTE_ALPHABET
 
 WIDTH, INNER, HEADS, KEY_HEADS, HEAD, LAYERS = 64, 96, 4, 2, 16, 2
@@ -26,6 +26,28 @@ F32, Q4_1, Q8_0 = (
     GGMLQuantizationType.Q4_1,
     GGMLQuantizationType.Q8_0,
 )
+
+
+STAGES = (
+    "checking tiny.gguf",
+    "reading the tokenizer",
+    "reading the weights",
+    "writing the weights",
+    "checking what was written",
+    "putting it in place",
+)
+"""What is reported while such a file is installed."""
+
+
+def models() -> Path:
+    return cache_directory() / "models"
+
+
+def visible_in(folder: Path) -> set[str]:
+    """What lies in a folder, but for the locks."""
+    return {path.name for path in folder.glob("*") if path.suffix != ".lock"} | {
+        path.name for path in folder.glob(".*.partial-*")
+    }
 
 
 @dataclass

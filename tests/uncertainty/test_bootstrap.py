@@ -181,6 +181,11 @@ def test_one_cluster_has_no_interval():
         bootstrap_clusters(np.ones((5, 1)), clusters=["a"] * 5)
 
 
+def test_pairs_of_unequal_length_are_refused():
+    with pytest.raises(InvalidInput, match="5 and 4 values are no pairs"):
+        bootstrap_pairs(np.ones(5), np.ones(4))
+
+
 def test_a_statistic_that_is_sometimes_not_a_number_is_refused():
     rows = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 1.0]])
     with pytest.raises(NotEnoughData, match="not finite on"):
@@ -208,5 +213,5 @@ def test_a_request_that_cannot_be_met_is_refused(level, resamples, message):
 
 @pytest.mark.parametrize(("low", "high"), [(1.0, 0.0), (np.nan, 1.0), (0.0, np.inf)])
 def test_limits_that_are_none_make_no_interval(low, high):
-    with pytest.raises(InvalidInput, match="limits|above"):
+    with pytest.raises(InvalidInput, match=r"limits|above"):
         Interval(low, high, 0.95, 10)

@@ -36,7 +36,7 @@ __all__ = [
 
 Traces = Trace | Sequence[Trace]
 """One text, or several that are pooled."""
-Counted = Sequence[tuple[Trace, Bool[np.ndarray, " n"]]]
+Counted = Sequence[tuple[Trace, Bool[np.ndarray, "_"]]]
 """Traces with the mask of their tokens that count."""
 
 _BLOCKS = (

@@ -105,9 +105,9 @@ def _alone(gguf: Path, beside: Path) -> Iterator[Path]:
 
 def _read_tokenizer(gguf: Path, header: GGUFHeader) -> Any:
     """The ``tokenizers`` backend, with what transformers is known to lose put back."""
-    with _quietly():
-        from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
+    with _quietly():
         fast = PreTrainedTokenizerFast.from_pretrained(
             str(gguf.parent), gguf_file=gguf.name, local_files_only=True
         )
@@ -209,14 +209,13 @@ def _write_tokenizer(backend: Any, header: GGUFHeader, directory: Path) -> None:
 def _read_network(gguf: Path, header: GGUFHeader) -> Any:
     """The model with float32 weights, all of them from the file."""
     import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     write_without_vocabulary(gguf, header, gguf.with_name("weights.gguf"))
     source: dict[str, Any] = {"gguf_file": "weights.gguf", "local_files_only": True}
     source["trust_remote_code"] = False
+    folder = str(gguf.parent)
     with _quietly():
-        from transformers import AutoConfig, AutoModelForCausalLM
-
-        folder = str(gguf.parent)
         config = AutoConfig.from_pretrained(folder, **source)
         config.vocab_size = len(header.tokens)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -271,10 +270,9 @@ def _settings(network: Any) -> dict[str, Any]:
 def _check_written(network: Any, directory: Path) -> None:
     """Load what was written; it has to be what was read."""
     import torch
+    from transformers import AutoModelForCausalLM
 
     with _quietly():
-        from transformers import AutoModelForCausalLM
-
         again = AutoModelForCausalLM.from_pretrained(
             str(directory),
             dtype=torch.float32,
@@ -306,19 +304,14 @@ def _raise_disk_trouble(error: Exception) -> None:
 @contextmanager
 def _quietly() -> Iterator[None]:
     """No bars, warnings or logs of transformers: a terminal has a bar of our own."""
-    with (
-        warnings.catch_warnings(),
-        redirect_stderr(io.StringIO()),
-    ):
-        warnings.simplefilter("ignore")
-        from transformers.utils import logging
+    from transformers.utils import logging
 
-        level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-        try:
+    # Asking makes its log, which must take the real standard error for good.
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
             yield
-        finally:
-            logging.set_verbosity(level)
-            if bars:
-                logging.enable_progress_bar()
+    finally:
+        logging.set_verbosity(level)

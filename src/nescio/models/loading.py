@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,10 @@ def load_catalogue(
     _check_installed()
     directory = catalogue.get(name, accept_license=accept_license)
     manifest = catalogue.manifest(directory)
-    model = _built(specification, str(directory), precision, digest=manifest.digest)
-    ids = _ids(model.vocabulary, manifest.end)
-    ended = replace(model.vocabulary, end=tuple(ids))
-    model = replace(model, tokenizer=replace(model.tokenizer, vocabulary=ended))
+    weights = _Weights(str(directory), manifest.digest, tuple(manifest.end))
+    model = _built(specification, weights, precision)
     wanted = [manifest.start] if start is None else _named(start)
-    return replace(model, start=tuple(_ids(ended, wanted)))
+    return replace(model, start=tuple(_ids(model.vocabulary, wanted)))
 
 
 def load_hugging_face(
@@ -52,26 +50,36 @@ def load_hugging_face(
     """
     _check_precision(precision)
     _check_installed()
-    model = _built(specification, name, precision, digest=_weights_digest(Path(name)))
+    weights = _Weights(name, _weights_digest(Path(name)))
+    model = _built(specification, weights, precision)
     wanted = _default_start(name) if start is None else _named(start)
     return replace(model, start=tuple(_ids(model.vocabulary, wanted)))
 
 
-def _built(
-    specification: str, source: str, precision: str, *, digest: str
-) -> TransformersModel:
+@dataclass(frozen=True)
+class _Weights:
+    """Where a model lies, its digest, and its end tokens if the catalogue names them."""
+
+    source: str
+    digest: str
+    end: tuple[str, ...] = ()
+
+
+def _built(specification: str, weights: _Weights, precision: str) -> TransformersModel:
     import torch
     import transformers
 
-    tokenizer_object, network = _loaded(source, getattr(torch, _PRECISIONS[precision]))
+    hf_tokenizer, network = _loaded(
+        weights.source, getattr(torch, _PRECISIONS[precision])
+    )
     rows = network.get_output_embeddings().weight.shape[0]
-    tokenizer = tokenizer_of(tokenizer_object, rows)
-    ended = replace(tokenizer.vocabulary, end=_default_end(network, tokenizer_object))
-    tokenizer = replace(tokenizer, vocabulary=ended)
+    named = [hf_tokenizer.convert_tokens_to_ids(token) for token in weights.end]
+    ends = tuple(named) or _default_end(network, hf_tokenizer)
+    tokenizer = tokenizer_of(hf_tokenizer, rows, end=ends)
     version = f"transformers {transformers.__version__}, torch {torch.__version__}"
     model = TransformersModel(
         specification,
-        Origin(specification, digest, tokenizer.digest, version, precision),
+        Origin(specification, weights.digest, tokenizer.digest, version, precision),
         tokenizer,
         (),
         network,

@@ -74,13 +74,13 @@ class Outcomes:
 
     @staticmethod
     def of(
-        confidence: Sequence[float | int] | np.ndarray,
-        correct: Sequence[bool | int | float] | np.ndarray,
+        confidence: Sequence[Any] | np.ndarray,
+        correct: Sequence[Any] | np.ndarray,
         *,
-        ids: Sequence[str] | None = None,
-        groups: Sequence[str] | None = None,
-        cluster: Sequence[str] | None = None,
-        weight: Sequence[float | int] | np.ndarray | None = None,
+        ids: Sequence[Any] | None = None,
+        groups: Sequence[Any] | None = None,
+        cluster: Sequence[Any] | None = None,
+        weight: Sequence[Any] | np.ndarray | None = None,
     ) -> Outcomes:
         """Outcomes from plain sequences; ``correct`` may be bool or exactly 0 and 1.
 
@@ -131,7 +131,7 @@ class Outcomes:
         return f"<code>{html.escape(repr(self))}</code>"
 
 
-def _numbers(name: str, column: Sequence[float | int] | np.ndarray) -> np.ndarray:
+def _numbers(name: str, column: Sequence[Any] | np.ndarray) -> np.ndarray:
     try:
         return np.asarray(column, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:

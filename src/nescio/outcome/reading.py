@@ -43,8 +43,11 @@ def read_outcomes(
         InvalidInput: values out of range, as `Outcomes`.
 
     Example:
-        >>> data = read_outcomes("answers.csv", confidence="p",
-        ...                      correct="right")   # doctest: +SKIP
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "answers.csv"
+        >>> _ = path.write_text("p,right\\n0.9,yes\\n0.6,no\\n")
+        >>> read_outcomes(path, confidence="p", correct="right")
+        Outcomes(n=2, accuracy=0.5000, mean confidence=0.7500)
     """
     path = Path(path)
     names = [n for n in (confidence, correct, group, cluster, weight) if n]
@@ -127,7 +130,9 @@ def _read_parquet(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
     try:
         present = pq.read_schema(path).names
         _check_once(present, path)
-        table = pq.read_table(path, columns=[n for n in names if n in present])
+        table = pq.read_table(
+            path, columns=[n for n in dict.fromkeys(names) if n in present]
+        )
     except pa.ArrowException as error:
         raise SchemaError(f"{path.name}: not a Parquet file: {error}") from error
     columns = {name: table[name].to_pylist() for name in table.column_names}

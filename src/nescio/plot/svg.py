@@ -53,12 +53,11 @@ def number(value: float | int) -> str:
 
 
 def element(
-    tag: str, content: str | None = None, **attributes: str | float | int | None
+    tag: str, content: str | None = None, **attributes: str | float | int
 ) -> str:
     """One element; ``content`` is markup already, attributes are escaped here.
 
-    An attribute's underscores become hyphens, ``class_`` is ``class``, and None
-    leaves the attribute out.
+    An attribute's underscores become hyphens, and ``class_`` is ``class``.
 
     Example:
         >>> element("path", d="M0 0", stroke_width=1.5, class_="grid")
@@ -66,8 +65,6 @@ def element(
     """
     written = []
     for name, value in attributes.items():
-        if value is None:
-            continue
         text = value if isinstance(value, str) else number(value)
         written.append(f' {name.rstrip("_").replace("_", "-")}="{escape(text)}"')
     opened = f"<{tag}{''.join(written)}"
@@ -80,7 +77,7 @@ def document(
     width: float | int,
     height: float | int,
     label: str,
-    **attributes: str | float | int | None,
+    **attributes: str | float | int,
 ) -> str:
     """A whole picture, which screen readers call ``label``."""
     return element(

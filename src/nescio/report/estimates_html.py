@@ -31,13 +31,18 @@ def safe(text: str) -> str:
 
 
 def estimates_table(estimates: Mapping[str, Estimate]) -> str:
-    """Measure with its meaning, value, interval with its kind, population."""
+    """Measure with its meaning, value, interval, population; below, what kinds mean."""
     rows = "".join(_row(name, estimate) for name, estimate in estimates.items())
     heads = ("measure", "value", "interval", "speaks about")
     head = "".join(f'<th scope="col">{title}</th>' for title in heads)
+    kinds = {kind_text(e): kind_explained(e) for e in estimates.values()}
+    notes = "".join(
+        f"<li><i>{safe(kind)}</i>: {safe(meaning)}</li>"
+        for kind, meaning in kinds.items()
+    )
     return (
         f'<table class="estimates"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table>"
+        f'<tbody>{rows}</tbody></table><ul class="key">{notes}</ul>'
     )
 
 
@@ -57,15 +62,12 @@ def _row(name: str, estimate: Estimate) -> str:
     if null is not None:
         value += f'<small class="meaning">{null:.4g} if nothing were wrong</small>'
     limits = interval_text(estimate)
-    if limits == "–":
-        limits, kind = kind_text(estimate), kind_explained(estimate)
-    else:
-        kind = f"{kind_text(estimate)}: {kind_explained(estimate)}"
+    kind = f"<small><i>{safe(kind_text(estimate))}</i></small>"
+    interval = kind if limits == "–" else f"{safe(limits)} {kind}"
     return (
         f'<tr><th scope="row"><code>{safe(name)}</code>{explained}</th>'
         f'<td data-head="value">{value}</td>'
-        f'<td data-head="interval">{safe(limits)}'
-        f'<small class="meaning">{safe(kind)}</small></td>'
+        f'<td data-head="interval">{interval}</td>'
         f'<td data-head="speaks about">{safe(estimate.population)}</td></tr>'
     )
 

@@ -68,7 +68,9 @@ def _decimals(estimate: Estimate) -> int:
     ]
     if len(limits) == 2 and limits[1] > limits[0]:
         return min(6, max(0, 1 - math.floor(math.log10(limits[1] - limits[0]))))
-    return 4
+    numbers = limits if estimate.value is None else [estimate.value]
+    largest = max((abs(x) for x in numbers if math.isfinite(x)), default=0.0)
+    return 4 if largest < 1 else max(0, 4 - math.floor(math.log10(largest)))
 
 
 def _shown(number: float, decimals: int) -> str:

@@ -14,10 +14,10 @@ from nescio.units import convert_factor
 __all__ = ["By", "has_entropy", "trace_chart"]
 
 By = Literal["surprisal", "entropy"]
-_WINDOWS = (4, 8, 16, 32, 64, 128, 256, 512)
+_WINDOWS = (8, 16, 32, 64, 128, 256, 512)
 _TOP = {"bits": 12.0, "nats": 8.0}
-"""Beyond the end of the shades single tokens are cut off and marked: a few of them
-would press everything else flat."""
+"""Where lines are cut off and marked, near the end of the shades: a few tokens would
+press everything else flat."""
 
 
 def has_entropy(trace: Trace) -> bool:
@@ -42,8 +42,8 @@ def trace_chart(
         raw: of which quantities single tokens are drawn.
 
     Returns:
-        SVG; None where no token was scored. Single tokens above 12 bits or 8 nats are
-        cut off, marked, and the axis says so. Entropies known by their bounds only are
+        SVG; None where no token was scored. Values above 12 bits or 8 nats are cut
+        off, marked, and the axis says so. Entropies known by their bounds only are
         a band: the mean of the bounds bounds the mean.
     """
     scored = np.flatnonzero(trace.scored)
@@ -51,7 +51,7 @@ def trace_chart(
         return None
     shown = slice(int(scored[0]), int(scored[-1]) + 1)
     factor = convert_factor("nats", to=unit)
-    window = max(w for w in _WINDOWS if w <= max(4, len(scored) // 24))
+    window = max(w for w in _WINDOWS if w <= max(8, len(scored) // 12))
     positions = np.arange(shown.start, shown.stop)
     thin, bold, cut = [], [], False
     for name in ("surprisal", "entropy"):
@@ -59,15 +59,16 @@ def trace_chart(
         if values is None:
             continue
         values = values[shown].astype(np.float64) * factor
+        lines = {"raw": values, "mean": running_mean(values, window=window)}
+        held = {k: np.where(v > _TOP[unit], np.inf, v) for k, v in lines.items()}
         if name in raw:
             label = "" if thin else "each token"
-            colour = LIGHT[f"{name}-raw"]
-            held = np.where(values > _TOP[unit], np.inf, values)
-            cut = cut or bool(np.isinf(held).any())
-            thin.append(Series(label, held, positions, colour, 1.0, f"raw {name}"))
-        means = running_mean(values, window=window)
-        label = f"{name}, mean of {window}"
-        bold.append(Series(label, means, positions, LIGHT[name], 2.0, f"mean {name}"))
+            colour, style = LIGHT[f"{name}-raw"], f"raw {name}"
+            thin.append(Series(label, held["raw"], positions, colour, 1.0, style))
+            cut = cut or bool(np.isinf(held["raw"]).any())
+        label, style = f"{name}, mean of {window}", f"mean {name}"
+        bold.append(Series(label, held["mean"], positions, LIGHT[name], 2.0, style))
+        cut = cut or bool(np.isinf(held["mean"]).any())
     return line_chart(
         thin + bold,
         x_label="token",

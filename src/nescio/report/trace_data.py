@@ -66,10 +66,14 @@ def page_data(trace: Trace, units: Sequence[Span], *, unit: str) -> dict[str, An
 
 
 def _measures(trace: Trace, unit: str) -> list[dict[str, Any]]:
-    """Name, unit, decimals (null: as many as there are) and values of each."""
+    """Name, unit, decimals (null: as many as there are) and values of each.
+
+    Where a token was drawn from the model itself, that surprisal stands there once.
+    """
     arrays = {name: getattr(trace, name, None) for name, _, _ in _MEASURES}
-    if trace.logp_processed is not None:
-        arrays["surprisal_drawn"] = -trace.logp_processed
+    drawn = trace.logp_processed
+    if drawn is not None and not np.array_equal(drawn, trace.logp, equal_nan=True):
+        arrays["surprisal_drawn"] = -drawn
     measures = [
         {
             "name": label,

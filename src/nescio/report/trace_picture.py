@@ -192,7 +192,7 @@ def _hex(colour: Shade) -> str:
     return colour.css.removeprefix("background:")
 
 
-def _words(text: str, **attributes: str | float | int | None) -> str:
+def _words(text: str, **attributes: str | float | int) -> str:
     """Text whose spaces stay, at the ends too."""
     return element("text", escape(text).replace(" ", "\u00a0"), **attributes)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -15,6 +16,8 @@ from nescio.visible import visible_bytes
 
 __all__ = ["heat_map", "is_control", "part_of", "shown_text", "unit_entropy"]
 
+_KEPT_SPACE = re.compile(r"(?<=\s) ")
+
 
 def heat_map(trace: Trace, units: Sequence[Span]) -> str:
     """Each unit as a ``mark`` inside the stretch of the conversation it belongs to.
@@ -22,12 +25,27 @@ def heat_map(trace: Trace, units: Sequence[Span]) -> str:
     A mark's classes: ``s0`` to ``s48`` its shade by surprisal, ``e0`` to ``e48`` by
     entropy, ``u`` unscored, ``c`` a control token.
     """
-    runs = groupby(units, key=lambda unit: part_of(trace, unit.first))
+    runs = groupby(
+        zip(units, _set(trace, units), strict=True),
+        key=lambda pair: part_of(trace, pair[0].first),
+    )
     return "".join(
         f'<span class="run {part.split()[0]}" data-part="{part}">'
-        f"{''.join(_mark(trace, unit) for unit in run)}</span>"
+        f"{''.join(_mark(trace, unit, text) for unit, text in run)}</span>"
         for part, run in runs
     )
+
+
+def _set(trace: Trace, units: Sequence[Span]) -> Iterator[str]:
+    """What units look like in running text, where a line may end at a space.
+
+    The browser drops that space; one that follows white space must not be dropped.
+    """
+    before = "\n"
+    for unit in units:
+        text = shown_text(trace, unit)
+        yield _KEPT_SPACE.sub("\u00a0", before + text)[1:]
+        before = text[-1]
 
 
 def part_of(trace: Trace, token: int) -> str:
@@ -61,7 +79,7 @@ def unit_entropy(trace: Trace, unit: Span) -> float | None:
     return float(values[unit.first : unit.last].astype(np.float64).mean())
 
 
-def _mark(trace: Trace, unit: Span) -> str:
+def _mark(trace: Trace, unit: Span, text: str) -> str:
     entropy = level(unit_entropy(trace, unit))
     surprisal = level(unit.surprisal)
     classes = ["u" if surprisal is None else f"s{surprisal}"]
@@ -69,5 +87,5 @@ def _mark(trace: Trace, unit: Span) -> str:
         classes.append(f"e{entropy}")
     if is_control(trace, unit):
         classes.append("c")
-    text = html.escape(shown_text(trace, unit), quote=False)
-    return f'<mark class="{" ".join(classes)}">{text}</mark>'
+    escaped = html.escape(text, quote=False)
+    return f'<mark class="{" ".join(classes)}">{escaped}</mark>'

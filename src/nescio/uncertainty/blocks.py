@@ -47,7 +47,7 @@ _NOTHING = 1e-12  # of the series' scale: rounding, not variation
 
 def bootstrap_blocks(
     numerator: Float[np.ndarray, " n"],
-    denominator: Float[np.ndarray, " n"] | None = None,
+    denominator: Float[np.ndarray, " also_n"] | None = None,
     *,
     block_length: float | int | None = None,
     level: float = 0.95,

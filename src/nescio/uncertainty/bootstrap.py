@@ -139,7 +139,7 @@ def bootstrap_clusters(
 
 def bootstrap_pairs(
     first: Float[np.ndarray, " n"],
-    second: Float[np.ndarray, " n"],
+    second: Float[np.ndarray, " also_n"],
     *,
     clusters: Sequence[Any] | np.ndarray | None = None,
     level: float = 0.95,
@@ -159,6 +159,11 @@ def bootstrap_pairs(
 
     Source: Efron & Tibshirani (1993), chapter 8.
     """
+    if len(first) != len(second):
+        raise InvalidInput(
+            f"{len(first)} and {len(second)} values are no pairs: both measures have "
+            "to be of the same items"
+        )
     check_finite("first", first)
     check_finite("second", second)
     gap = (first.astype(np.float64) - second.astype(np.float64))[:, None]
