@@ -22,7 +22,7 @@ def test_the_public_names_are_these() -> None:
         "__version__", "bits_per_byte", "bits_per_character", "bits_per_token",
         "entropy_rate", "generate", "load", "log_softmax", "pair_statistics",
         "perplexity", "read_outcomes", "read_traces", "row_statistics", "sample",
-        "score", "spans", "stream", "total_surprisal", "write_traces",
+        "score", "score_texts", "spans", "stream", "total_surprisal", "write_traces",
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ Everything public is here; each name is imported when it is first used, so that
 Example:
     >>> import nescio
     >>> model = nescio.load("table:coin")
-    >>> print(nescio.perplexity(nescio.score(model, "HTTHTH")).value)
+    >>> round(nescio.perplexity(nescio.score(model, "HTTHTH")).value, 4)
     2.0
 """
 
@@ -25,6 +25,7 @@ _HOMES = {
         "generate",
         "sample",
         "score",
+        "score_texts",
         "stream",
     ),
     "nescio.errors": ("NescioError",),
@@ -101,6 +102,7 @@ __all__ = [
     "row_statistics",
     "sample",
     "score",
+    "score_texts",
     "spans",
     "stream",
     "total_surprisal",
@@ -133,6 +135,7 @@ if TYPE_CHECKING:
     from nescio.decoding import generate as generate
     from nescio.decoding import sample as sample
     from nescio.decoding import score as score
+    from nescio.decoding import score_texts as score_texts
     from nescio.decoding import stream as stream
     from nescio.errors import NescioError as NescioError
     from nescio.information import bits_per_byte as bits_per_byte

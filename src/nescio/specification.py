@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,9 @@ __all__ = ["ENGINES", "Specification", "load", "parse_specification"]
 
 ENGINES = ("table", "transformers")
 _KINDS = ("hf", "table")
+_LOCAL_OPTIONS = ("precision", "start")
+
+Report = Callable[[str, float | None], None]
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,11 @@ def parse_specification(text: str) -> Specification:
 
 
 def load(
-    specification: str, *, engine: str | None = None, accept_license: bool = False
+    specification: str,
+    *,
+    engine: str | None = None,
+    accept_license: bool = False,
+    report: Report | None = None,
 ) -> Table | TransformersModel:
     """A model from its specification.
 
@@ -73,6 +80,8 @@ def load(
             ``start=none`` (what a text is conditioned on).
         engine: the backend; None takes the one the specification implies.
         accept_license: agree to the terms of a model that has some.
+        report: called with (what is being done, share done or None) while a model is
+            fetched.
 
     Raises:
         UnknownModel: no such model.
@@ -95,7 +104,9 @@ def load(
         )
     if found.kind == "table":
         return _table(found)
-    return _local(specification, found, accept_license)
+    if found.kind == "hf":
+        return _hugging_face(specification, found)
+    return _catalogue(specification, found, accept_license, report)
 
 
 def _table(found: Specification) -> Table:
@@ -105,17 +116,32 @@ def _table(found: Specification) -> Table:
     return read_table(found.name)
 
 
-def _local(text: str, found: Specification, accept_license: bool) -> TransformersModel:
-    _check_options(found, ("precision", "start"))
-    options: dict[str, Any] = {
+def _hugging_face(text: str, found: Specification) -> TransformersModel:
+    _check_options(found, _LOCAL_OPTIONS)
+    from nescio.models.loading import load_hugging_face
+
+    return load_hugging_face(text, found.name, **_local_options(found))
+
+
+def _catalogue(
+    text: str, found: Specification, accept_license: bool, report: Report | None
+) -> TransformersModel:
+    _check_options(found, _LOCAL_OPTIONS)
+    from nescio.models import catalogue
+    from nescio.models.loading import check_loadable, load_catalogue
+
+    options = _local_options(found)
+    catalogue.entry(found.name)
+    check_loadable(options["precision"])
+    catalogue.get(found.name, accept_license=accept_license, report=report)
+    return load_catalogue(text, found.name, **options)
+
+
+def _local_options(found: Specification) -> dict[str, Any]:
+    return {
         "precision": found.options.get("precision", "f32"),
         "start": found.options.get("start"),
     }
-    from nescio.models.loading import load_catalogue, load_hugging_face
-
-    if found.kind == "hf":
-        return load_hugging_face(text, found.name, **options)
-    return load_catalogue(text, found.name, accept_license=accept_license, **options)
 
 
 def _check_options(found: Specification, known: tuple[str, ...]) -> None:

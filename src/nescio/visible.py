@@ -40,6 +40,8 @@ def visible_bytes(raw: bytes) -> str:
         '⟨e6⟩⟨97⟩ ok'
     """
     text = raw.decode("utf-8", errors="surrogateescape")
+    if text.isprintable():
+        return text
     return "".join(
         f"⟨{ord(c) - 0xDC00:02x}⟩" if 0xDC80 <= ord(c) <= 0xDCFF else _picture(c)
         for c in text

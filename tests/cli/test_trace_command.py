@@ -43,7 +43,9 @@ def test_the_json_holds_the_tables_own_numbers(
 ) -> None:
     found = as_json(capsys, "abc", *MODEL)
     bits = [-math.log2(p) for p in (0.25, 0.931, 0.005)]
-    assert [i["surprisal_bits"] for i in found["items"]] == pytest.approx(bits, rel=1e-6)
+    assert [i["surprisal_bits"] for i in found["items"]] == pytest.approx(
+        bits, rel=1e-6
+    )
     rate = found["estimates"]["bits_per_byte"]
     assert rate["value"] == pytest.approx(sum(bits) / 3, rel=1e-6)
     assert rate["unit"] == "bits/byte"

@@ -35,9 +35,7 @@ def test_samples_follow_the_tables_exact_distribution(pieces: Any) -> None:
 
 
 def test_a_seed_fixes_the_answer_and_another_changes_it(pieces: Any) -> None:
-    one, same, other = (
-        nescio.generate(pieces, "a", seed=seed) for seed in (1, 1, 2)
-    )
+    one, same, other = (nescio.generate(pieces, "a", seed=seed) for seed in (1, 1, 2))
     assert one == same
     assert one != other
 

@@ -36,7 +36,7 @@ def test_a_table_scores_its_own_probabilities() -> None:
 
 def test_several_texts_are_scored_as_each_alone(short: Any) -> None:
     texts = ["one", "a somewhat longer second text", "三"]
-    for text, trace in zip(texts, nescio.score(short, texts), strict=True):
+    for text, trace in zip(texts, nescio.score_texts(short, texts), strict=True):
         alone = nescio.score(short, text)
         assert trace.buffer == alone.buffer == text.encode()
         np.testing.assert_allclose(trace.logp, alone.logp, atol=1e-4)
@@ -46,9 +46,7 @@ def test_given_text_is_read_and_not_scored() -> None:
     model = nescio.load("table:topics")
     trace = nescio.score(model, "cd", given="ab")
     assert trace.scored.tolist() == [False, False, True, True]
-    np.testing.assert_allclose(
-        trace.logp[2:], np.log([0.005, 0.245]), rtol=1e-6
-    )
+    np.testing.assert_allclose(trace.logp[2:], np.log([0.005, 0.245]), rtol=1e-6)
     assert np.isnan(trace.logp[:2]).all()
 
 
@@ -136,6 +134,11 @@ def test_text_that_cannot_be_measured_is_refused(text: Any, words: str) -> None:
         nescio.score(nescio.load("table:coin"), text)
 
 
+def test_one_text_where_a_list_is_needed_is_refused(short: Any) -> None:
+    with pytest.raises(InvalidInput, match="use score"):
+        nescio.score_texts(short, "abc")
+
+
 def test_text_a_model_cannot_write_is_refused() -> None:
     with pytest.raises(InvalidText, match="cannot write"):
         nescio.score(nescio.load("table:coin"), "HTX")
@@ -156,7 +159,10 @@ def test_progress_ends_at_the_total(short: Any) -> None:
     seen: list[tuple[int, int]] = []
     window = nescio.Window(40, 10, batch_tokens=80)
     nescio.score(
-        short, TEXT, window=window, progress=lambda done, total: seen.append((done, total))
+        short,
+        TEXT,
+        window=window,
+        progress=lambda done, total: seen.append((done, total)),
     )
     assert len(seen) > 2
     assert seen[-1][0] == seen[-1][1]

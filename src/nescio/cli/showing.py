@@ -67,7 +67,8 @@ def paint(found: Trace, shown: Shown) -> None:
     from nescio.report import Painter
 
     painter = Painter(console(), shown.unit.value, by=shown.by.value)
-    measured = found.surprisal if shown.by is Quantity.surprisal else found.entropy
+    entropy = found.entropy_low if found.entropy is None else found.entropy
+    measured = found.surprisal if shown.by is Quantity.surprisal else entropy
     for token in range(len(found)):
         value = None if measured is None else float(measured[token])
         label = found.labels.get(token)

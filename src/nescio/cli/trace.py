@@ -9,6 +9,7 @@ import typer
 
 from nescio.cli import drawing_options as drawing
 from nescio.cli.asking import asked_prompt, asked_text
+from nescio.cli.loading import loaded
 from nescio.cli.options import (
     AcceptLicense,
     AsJson,
@@ -66,7 +67,8 @@ def trace(
         _refuse("--chat or --stop", bool(chat or stop), "--generate")
         asked = asked_text(text, file)
         laid = drawing.window(window, stride, windowing)
-        found = _score(_loaded(model, engine, accept_license), asked, given, laid)
+        reader = loaded(model, engine=engine, accept_license=accept_license)
+        found = _score(reader, asked, given, laid)
         if not as_json:
             paint(found, shown)
     else:
@@ -76,20 +78,14 @@ def trace(
         decoding = drawing.decoding(
             max_tokens, temperature, top_p=top_p, top_k=top_k, min_p=min_p, stop=stop
         )
-        loaded = _loaded(model, engine, accept_license)
-        found = _generate(loaded, prompt, decoding, chat=chat, shown=shown)
+        reader = loaded(model, engine=engine, accept_license=accept_license)
+        found = _generate(reader, prompt, decoding, chat=chat, shown=shown)
     show(found, shown)
 
 
 def _refuse(options: str, given: bool, owner: str) -> None:
     if given:
         raise InvalidInput(f"{options} goes with {owner} only")
-
-
-def _loaded(name: str, engine: str | None, accept_license: bool) -> Any:
-    from nescio.specification import load
-
-    return load(name, engine=engine, accept_license=accept_license)
 
 
 def _score(model: Any, text: bytes, given: str | None, window: Any) -> Any:

@@ -9,7 +9,7 @@ from nescio.decoding.generation import (
     stream,
 )
 from nescio.decoding.recording import Detail
-from nescio.decoding.scoring import score
+from nescio.decoding.scoring import score, score_texts
 from nescio.decoding.windows import Window
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "generate",
     "sample",
     "score",
+    "score_texts",
     "stream",
 ]

@@ -139,7 +139,7 @@ def stream(
         >>> import nescio
         >>> model = nescio.load("table:coin")
         >>> [e.buffer for e in nescio.stream(model, "H", decoding=Decoding(3), seed=1)]
-        [b'H', b'T', b'T']
+        [b'T', b'T', b'H']
     """
     require(model, Tokenized, Stepping, purpose="generating a text")
     asked = opening(model, prompt, chat=chat)

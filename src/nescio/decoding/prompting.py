@@ -53,7 +53,7 @@ def opening(
     asked = Prompt.of(prompt)
     if asked.kind == "source":
         raise CapabilityError(f"{model.name} continues text; it does not translate")
-    templated = isinstance(model, Templated) and model.has_template
+    templated = _has_template(model)
     wanted = templated if chat is None else chat
     if asked.kind == "messages" and chat is None:
         wanted = True
@@ -73,6 +73,10 @@ def opening(
             f"answer in a context of {limit}; shorten it"
         )
     return opened
+
+
+def _has_template(model: Any) -> bool:
+    return isinstance(model, Templated) and model.has_template
 
 
 def _plain(model: Any, asked: Prompt) -> Opening:

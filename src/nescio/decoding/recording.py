@@ -53,7 +53,9 @@ class Measures:
         """Room for ``tokens`` tokens, nothing measured yet."""
         absent = np.full((3, tokens), np.nan, dtype=np.float32)
         return Measures(
-            *absent,
+            absent[0],
+            absent[1],
+            absent[2],
             np.zeros(tokens, dtype=np.int32),
             np.zeros(tokens, dtype=np.int32),
             np.full((tokens, orders), np.nan, dtype=np.float32),

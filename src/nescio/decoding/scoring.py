@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from nescio.decoding.recording import Detail, Measures, candidates_of, labels_of
 from nescio.decoding.windows import Job, Window, batches, jobs
-from nescio.errors import InvalidText
+from nescio.errors import InvalidInput, InvalidText
 from nescio.kernel import row_statistics
 from nescio.models.protocol import LogitBlock, Model, Scoring, Tokenized, require
 from nescio.models.vocabulary import Vocabulary
 from nescio.trace import Trace
 from nescio.trace.trace import SEGMENTS
 
-__all__ = ["Window", "score"]
+__all__ = ["score", "score_texts"]
 
 Progress = Callable[[int, int], None]
 _BLOCK_ELEMENTS = 2**23
@@ -34,26 +34,16 @@ class _Text:
     reopened: bytes
 
 
-@overload
-def score(model: Model, text: str | bytes, **options: Any) -> Trace: ...
-
-
-@overload
-def score(
-    model: Model, text: Sequence[str] | Sequence[bytes], **options: Any
-) -> tuple[Trace, ...]: ...
-
-
 def score(
     model: Model,
-    text: Any,
+    text: str | bytes,
     *,
     given: str | bytes | None = None,
     window: Window | None = None,
     detail: Detail | None = None,
     progress: Progress | None = None,
-) -> Any:
-    """The surprisal and entropy of every token of a text, or of several texts.
+) -> Trace:
+    """The surprisal and entropy of every token of a text, in nats.
 
     The text stands behind the model's document start, so that its first token is
     scored too; a model without one leaves the first token unscored. The chat template
@@ -62,7 +52,7 @@ def score(
 
     Args:
         model: a model that is Tokenized and Scoring.
-        text: one text, or a list of texts, which run in batches of similar length.
+        text: the text.
         given: text that stands before and is not scored. The two are read as one
             text. A token that straddles the boundary is scored by its new bytes,
             given those already there: its probability among all tokens that begin
@@ -70,9 +60,6 @@ def score(
         window: how texts are laid and batched; None slides by half the context.
         detail: what to keep of each prediction; None keeps ten candidates.
         progress: called with (tokens done, tokens in all).
-
-    Returns:
-        A trace, or a tuple of traces in the order given. Nats.
 
     Raises:
         InvalidText: an empty text, or bytes that are not UTF-8.
@@ -83,15 +70,50 @@ def score(
     Example:
         >>> import nescio
         >>> trace = nescio.score(nescio.load("table:coin"), "HTTH")
-        >>> trace.entropy.round(4).tolist()
+        >>> [round(float(h), 4) for h in trace.entropy]
         [0.6931, 0.6931, 0.6931, 0.6931]
     """
+    (trace,) = score_texts(
+        model, [text], given=given, window=window, detail=detail, progress=progress
+    )
+    return trace
+
+
+def score_texts(
+    model: Model,
+    texts: Sequence[str | bytes],
+    *,
+    given: str | bytes | None = None,
+    window: Window | None = None,
+    detail: Detail | None = None,
+    progress: Progress | None = None,
+) -> tuple[Trace, ...]:
+    """The traces of several texts, scored in batches of similar length.
+
+    Args:
+        model: a model that is Tokenized and Scoring.
+        texts: the texts.
+        given: text that stands before each, as `score`.
+        window: how texts are laid and batched.
+        detail: what to keep of each prediction.
+        progress: called with (tokens done, tokens in all).
+
+    Raises:
+        InvalidInput: one text instead of a list, and as `score`.
+
+    Example:
+        >>> import nescio
+        >>> traces = score_texts(nescio.load("table:coin"), ["HT", "T"])
+        >>> [len(trace) for trace in traces]
+        [2, 1]
+    """
     require(model, Tokenized, Scoring, purpose="scoring a text")
-    several = not isinstance(text, str | bytes)
-    texts = [_prepared(model, t, given) for t in (text if several else [text])]
-    work = _Work(texts, window or Window(), detail or Detail())
-    traces = _scored(model, work, progress)
-    return traces if several else traces[0]
+    if isinstance(texts, str | bytes):
+        raise InvalidInput("texts is one text; give a list, or use score")
+    prepared = [_prepared(model, text, given) for text in texts]
+    return _scored(
+        model, _Work(prepared, window or Window(), detail or Detail()), progress
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +16,17 @@ from nescio.models.transformers import TransformersModel
 from nescio.models.vocabulary import Vocabulary
 from nescio.trace import Origin
 
-__all__ = ["load_catalogue", "load_hugging_face"]
+__all__ = ["check_loadable", "load_catalogue", "load_hugging_face"]
 
 _PRECISIONS = {"f32": "float32", "bf16": "bfloat16"}
 
 
 def load_catalogue(
-    specification: str,
-    name: str,
-    *,
-    precision: str,
-    start: str | None,
-    accept_license: bool,
+    specification: str, name: str, *, precision: str, start: str | None
 ) -> TransformersModel:
-    """A model of the catalogue, fetched and converted first if it is not there."""
-    _check_precision(precision)
-    _check_installed()
-    directory = catalogue.get(name, accept_license=accept_license)
+    """An installed model of the catalogue."""
+    check_loadable(precision)
+    directory = catalogue.installed_directory(name) or catalogue.get(name)
     manifest = catalogue.manifest(directory)
     weights = _Weights(str(directory), manifest.digest, tuple(manifest.end))
     model = _built(specification, weights, precision)
@@ -48,8 +43,7 @@ def load_hugging_face(
     on the tokenizer's beginning-of-sequence token, else on its end-of-sequence token,
     unless ``start`` says otherwise; the trace names it.
     """
-    _check_precision(precision)
-    _check_installed()
+    check_loadable(precision)
     weights = _Weights(name, _weights_digest(Path(name)))
     model = _built(specification, weights, precision)
     wanted = _default_start(name) if start is None else _named(start)
@@ -58,7 +52,7 @@ def load_hugging_face(
 
 @dataclass(frozen=True)
 class _Weights:
-    """Where a model lies, its digest, and its end tokens if the catalogue names them."""
+    """Where a model lies, its digest, and the end tokens a catalogue names."""
 
     source: str
     digest: str
@@ -154,18 +148,19 @@ def _weights_digest(directory: Path) -> str:
     return digest.hexdigest()
 
 
-def _check_precision(precision: str) -> None:
+def check_loadable(precision: str) -> None:
+    """Refuse what could never be loaded, before anything is fetched.
+
+    Raises:
+        InvalidInput: an unknown precision.
+        MissingDependency: torch or transformers is not installed.
+    """
     if precision not in _PRECISIONS:
         raise InvalidInput(
             f"unknown precision {precision!r}: one of {', '.join(_PRECISIONS)}"
         )
-
-
-def _check_installed() -> None:
-    try:
-        import torch  # noqa: F401
-        import transformers  # noqa: F401
-    except ImportError as error:
-        raise MissingDependency(
-            f"local models need {error.name}: pip install 'nescio[local]'"
-        ) from error
+    for library in ("torch", "transformers"):
+        if find_spec(library) is None:
+            raise MissingDependency(
+                f"local models need {library}: pip install 'nescio[local]'"
+            )

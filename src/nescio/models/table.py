@@ -62,7 +62,7 @@ class Table:
 
     Example:
         >>> coin = read_table("coin")
-        >>> round(coin.entropy_rate() / np.log(2), 6)    # bits a token
+        >>> float(round(coin.entropy_rate() / np.log(2), 6))    # bits a token
         1.0
         >>> [(text, p) for text, p in coin.enumerate(2)][:2]
         [((0, 0), 0.25), ((0, 1), 0.25)]

@@ -101,7 +101,7 @@ class Estimate:
         >>> recipe = Recipe("perplexity")
         >>> print(Estimate("perplexity", 4.21, "1", 900, "confidence",
         ...                "its source", recipe, 3.98, 4.47, 0.95))
-        perplexity 4.21 [3.98, 4.47] (95% for its source)
+        perplexity 4.21 [3.98, 4.47] (95 % for its source)
     """
 
     name: str
@@ -286,7 +286,8 @@ def _limits_text(estimate: Estimate, decimals: int) -> str:
     high = "∞" if estimate.high is None else _shown(estimate.high, decimals)
     if estimate.kind == "bound":
         return f" in [{low}, {high}] (certain)"
-    return f" [{low}, {high}] ({estimate.level:.0%} for {estimate.population})"
+    level = f"{100 * (estimate.level or 0.0):g} %"
+    return f" [{low}, {high}] ({level} for {estimate.population})"
 
 
 def _rows(estimate: Estimate) -> list[tuple[str, str]]:

@@ -27,7 +27,7 @@ def read_outcomes(
     cluster: str | None = None,
     weight: str | None = None,
 ) -> Outcomes:
-    """Outcomes from a ``.csv``, ``.jsonl`` or ``.parquet`` file.
+    r"""Outcomes from a ``.csv``, ``.jsonl`` or ``.parquet`` file.
 
     Args:
         path: the file; its ending says the format.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from itertools import pairwise
+from string import ascii_lowercase
 from typing import get_args
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.segment import Segment, Segments
 from rich.style import Style
 from rich.table import Table
@@ -167,20 +168,22 @@ def running(mean: float | None, *, tokens: int, unit: str = "bits") -> str:
     return f"entropy rate {shown} {unit}/token over {tokens:,} {word}"
 
 
-def summary_table(estimates: Mapping[str, Estimate]) -> Table:
-    """A table for the terminal: quantity, value, interval, what it generalises to.
+def summary_table(estimates: Mapping[str, Estimate]) -> Group:
+    """A table for the terminal; below it, what each number generalises to.
 
     Example:
         >>> from nescio.outcome import Recipe
         >>> coin = Estimate("perplexity", 2.0, "1", 6, "exact", "this text",
         ...                 Recipe("perplexity"))
         >>> Console(width=60).print(summary_table({"perplexity": coin}))
-        quantity    value   interval  generalises to
-        perplexity  2.0000  exact     this text
+        quantity    value   interval  about
+        perplexity  2.0000  exact     a
+        a: this text
     """
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="")
-    for head in ("quantity", "value", "interval", "generalises to"):
+    for head in ("quantity", "value", "interval", "about"):
         table.add_column(head, overflow="fold")
+    populations = list(dict.fromkeys(e.population for e in estimates.values()))
     for name, estimate in estimates.items():
         value = value_text(estimate)
         unit = unit_text(estimate)
@@ -188,9 +191,14 @@ def summary_table(estimates: Mapping[str, Estimate]) -> Table:
             value += f" {unit}"
         limits, kind = interval_text(estimate), kind_text(estimate)
         interval = kind if limits == "–" else f"{limits} ({kind})"
-        cells = (name, value, interval, estimate.population)
+        mark = ascii_lowercase[populations.index(estimate.population) % 26]
+        cells = (name, value, interval, mark)
         table.add_row(*(Text(visible(cell)) for cell in cells))
-    return table
+    notes = [
+        Text(f"{ascii_lowercase[number % 26]}: {visible(population)}")
+        for number, population in enumerate(populations)
+    ]
+    return Group(table, *notes)
 
 
 def _check_unit(unit: str) -> None:

@@ -38,6 +38,7 @@ def trace_page(
     *,
     unit: str = "bits",
     title: str | None = None,
+    links: Mapping[str, str] | None = None,
 ) -> str:
     """A complete HTML document: the text shaded by surprise, its numbers, a chart.
 
@@ -49,6 +50,7 @@ def trace_page(
         estimates: name to estimate, shown in this order and in their own units.
         unit: of the numbers per token, ``"bits"`` or ``"nats"``.
         title: of the page; None names the model.
+        links: title to address of pages that belong with this one.
 
     Raises:
         InvalidInput: another unit.
@@ -83,6 +85,7 @@ def trace_page(
 <header>
 <h1>{safe(name)}</h1>
 {_facts(trace)}
+{_navigation(links or {}, name)}
 </header>
 {summary}
 <main>
@@ -111,6 +114,16 @@ or use the arrow keys in the text, to see what the model expected there.</p></di
 </body>
 </html>
 """
+
+
+def _navigation(links: Mapping[str, str], here: str) -> str:
+    others = (
+        f"<b>{safe(title)}</b>"
+        if title == here
+        else f'<a href="{safe(address)}">{safe(title)}</a>'
+        for title, address in links.items()
+    )
+    return f'<nav class="facts">{" · ".join(others)}</nav>' if links else ""
 
 
 def _facts(trace: Trace) -> str:

@@ -138,7 +138,10 @@ class Samples:
             if not line:
                 continue
             try:
-                found.append(Samples.from_dict(json.loads(line)))
+                record = json.loads(line)
+                if not isinstance(record, dict):
+                    raise SchemaError(f"samples are an object, not {record!r:.40}")
+                found.append(Samples.from_dict(record))
             except (RecursionError, ValueError) as error:
                 name = Path(path).name
                 raise SchemaError(f"{name} line {number}: {error}") from error

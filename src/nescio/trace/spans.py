@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,6 +14,8 @@ from nescio.trace.trace import Trace
 
 __all__ = ["Span", "spans", "units"]
 
+_Run = tuple[int, int, tuple[int, int] | None]
+"""First token, last token excluded, and the bytes that matched."""
 _PATTERNS = {"word": r"\s*\S+|\s+", "char": r"(?s:.)"}
 
 
@@ -62,24 +64,21 @@ def spans(trace: Trace, *, by: str = "word") -> tuple[Span, ...]:
     Source: words by their first token's space, as in Oh & Schuler (2024).
     """
     matches = list(_byte_matches(trace, _compiled(by)))
-    return tuple(_merged(trace, matches))
+    return _summed(trace, list(_merged(trace, matches)))
 
 
 def units(trace: Trace) -> tuple[Span, ...]:
     """The smallest spans that hold whole characters and whole tokens: what one shows.
 
-    Tokens that spell nothing (control tokens) are units of their own.
+    Tokens that spell nothing (control tokens) are units of their own, but for those
+    that stand inside a character.
     """
     starts = _character_starts(trace.buffer)
-    inside = [int(o) for o in trace.offsets[1:-1]]
-    silent = trace.byte_counts == 0
-    whole = (
-        token
-        for token in range(1, len(trace))
-        if inside[token - 1] in starts or silent[token]
-    )
+    inside = (int(o) for o in trace.offsets[1:-1])
+    whole = (token for token, edge in enumerate(inside, start=1) if edge in starts)
     edges = [0, *whole, len(trace)]
-    return tuple(_span(trace, a, b, matched=None) for a, b in pairwise(edges) if b > a)
+    bounds = [(a, b) for a, b in pairwise(edges) if b > a]
+    return _summed(trace, [(a, b, None) for a, b in bounds])
 
 
 def _compiled(by: str) -> re.Pattern[str]:
@@ -103,7 +102,7 @@ def _byte_matches(trace: Trace, pattern: re.Pattern[str]) -> Iterator[tuple[int,
             yield int(edges[match.start()]), int(edges[match.end()])
 
 
-def _merged(trace: Trace, matches: list[tuple[int, int]]) -> Iterator[Span]:
+def _merged(trace: Trace, matches: list[tuple[int, int]]) -> Iterator[_Run]:
     ends, starts = trace.offsets[1:], trace.offsets[:-1]
     run: tuple[int, int, int, int] | None = None
     for low, high in matches:
@@ -113,25 +112,28 @@ def _merged(trace: Trace, matches: list[tuple[int, int]]) -> Iterator[Span]:
             run = (run[0], last, run[2], high)
             continue
         if run is not None:
-            yield _span(trace, run[0], run[1], matched=run[2:])
+            yield run[0], run[1], (run[2], run[3])
         run = (first, last, low, high)
     if run is not None:
-        yield _span(trace, run[0], run[1], matched=run[2:])
+        yield run[0], run[1], (run[2], run[3])
 
 
-def _span(
-    trace: Trace, first: int, last: int, *, matched: tuple[int, int] | None
-) -> Span:
+def _summed(trace: Trace, runs: Sequence[_Run]) -> tuple[Span, ...]:
+    surprisal = trace.surprisal.astype(np.float64)
+    return tuple(_span(trace, surprisal, run) for run in runs)
+
+
+def _span(trace: Trace, surprisal: np.ndarray, run: _Run) -> Span:
+    first, last, matched = run
     start, end = int(trace.offsets[first]), int(trace.offsets[last])
     known = bool(trace.scored[first:last].all())
-    total = trace.surprisal[first:last].astype(np.float64).sum()
     return Span(
         trace.buffer[start:end].decode("utf-8", errors="replace"),
         start,
         end,
         first,
         last,
-        float(total) if known else None,
+        float(surprisal[first:last].sum()) if known else None,
         matched is not None and matched != (start, end),
     )
 

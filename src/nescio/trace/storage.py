@@ -107,7 +107,7 @@ def read_traces(path: str | Path) -> Iterator[Trace]:
             for batch in file.iter_batches(batch_size=16):
                 for row in batch.to_pylist():
                     yield _trace(row, name)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise SchemaError(
             f"{name}: not a Parquet file, damaged, or its writer was never closed: "
             f"{error}"

@@ -324,21 +324,16 @@ def _check_offsets(trace: Trace) -> None:
 def _check_fields(trace: Trace) -> None:
     if trace.stop is not None and trace.stop not in get_args(Stop):
         raise SchemaError(f"unknown stop {trace.stop!r}: one of {get_args(Stop)}")
+    _check_codes("segment", trace.segment, len(SEGMENTS))
+    if trace.role is not None:
+        _check_codes("role", trace.role, len(ROLES))
     if trace.entropy is not None and trace.entropy_low is not None:
         raise SchemaError("a trace has entropies or their bounds, not both")
     if (trace.entropy_low is None) != (trace.entropy_high is None):
         raise SchemaError("entropy bounds come in pairs")
-    for name, words in (("segment", SEGMENTS), ("role", ROLES)):
-        array = getattr(trace, name)
-        if array is not None and len(array) and not _within(array, len(words)):
-            raise SchemaError(f"{name} counts {words} from 0; got {np.unique(array)}")
     misplaced = [place for place in trace.labels if not 0 <= place < len(trace)]
     if misplaced:
         raise SchemaError(f"label at {misplaced[0]} of {len(trace)} tokens")
-
-
-def _within(array: np.ndarray, end: int) -> bool:
-    return bool(array.min() >= 0 and array.max() < end)
 
 
 def _check_numbers(trace: Trace) -> None:
@@ -371,6 +366,14 @@ def _check_counts(trace: Trace) -> None:
     if trace.rank is not None and not np.array_equal(trace.rank > 0, trace.scored):
         raise SchemaError(
             "rank has to be 1 or more where a token is scored and 0 where it is not"
+        )
+
+
+def _check_codes(name: str, codes: Int[np.ndarray, " n"], count: int) -> None:
+    wrong = np.flatnonzero((codes < 0) | (codes >= count))
+    if len(wrong):
+        raise SchemaError(
+            f"{name}[{wrong[0]}] is {codes[wrong[0]]}; it counts from 0 to {count - 1}"
         )
 
 

@@ -9,7 +9,8 @@ moved outwards to those at which a normal statistic would be covered as by Stude
 (Hesterberg 2015). The limits lie among the values the statistic took on resamples, so
 they never leave its range. Fewer than 5 units cannot cover 95 % in this way (the range
 of n values misses the median with probability 2^(1-n)): hence ``MINIMUM_UNITS``.
-``results/coverage_entropy_rate.json`` has the coverage over documents.
+On documents of very unequal length 5 of them cover 90 %, 10 93 %, 20 94 %, 50 93 %
+(``results/coverage_entropy_rate.json``).
 """
 
 from __future__ import annotations
