@@ -117,12 +117,15 @@ def test_an_answer_is_painted_and_summed_up(capsys: pytest.CaptureFixture[str]) 
 def test_files_are_written_and_hold_the_trace(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    out, html = tmp_path / "t.parquet", tmp_path / "t.html"
-    found = as_json(capsys, "abc", *MODEL, "--out", str(out), "--html", str(html))
+    out, html, svg = (tmp_path / f"t.{ending}" for ending in ("parquet", "html", "svg"))
+    files = ("--out", str(out), "--html", str(html), "--svg", str(svg))
+    found = as_json(capsys, "abc", *MODEL, *files)
     (trace,) = read_traces(out)
     assert trace.text == "abc"
     assert html.read_text(encoding="utf-8").startswith("<!doctype html>")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["t.html", "t.parquet"]
+    assert svg.read_text(encoding="utf-8").startswith("<svg")
+    written = sorted(p.name for p in tmp_path.iterdir())
+    assert written == ["t.html", "t.parquet", "t.svg"]
     assert found["counts"]["tokens"] == 3
 
 

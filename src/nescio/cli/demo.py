@@ -31,6 +31,7 @@ def demo(
 ) -> None:
     """Trace the last paragraph of Darwin's Origin of Species and a live answer."""
     from nescio.decoding import Decoding, score, stream
+    from nescio.kernel import Sampling
     from nescio.report import summary_table, trace_page
 
     check_writable(html)
@@ -42,7 +43,8 @@ def demo(
     paint(scored, shown)
     out.print(summary_table(summed_up(scored, Unit.bits)))
     out.print(f"\n{_QUESTION}\n")
-    tokens = stream(reader, _QUESTION, decoding=Decoding(max_tokens=120), seed=0)
+    decoding = Decoding(max_tokens=120, sampling=Sampling(temperature=0.6))
+    tokens = stream(reader, _QUESTION, decoding=decoding, seed=0)
     drawn = paint_stream(tokens, shown)
     out.print(summary_table(summed_up(drawn, Unit.bits)))
     answer = html.with_name(f"{html.stem}-answer{html.suffix}")

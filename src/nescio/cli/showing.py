@@ -26,18 +26,23 @@ class Shown:
     as_json: bool = False
     out: Path | None = None
     html: Path | None = None
+    svg: Path | None = None
     seed: int = 0
 
 
 def show(found: Trace, shown: Shown) -> None:
     """Print the summary of a trace, or its JSON, and write its files."""
-    from nescio.report import estimates_json, summary_table, trace_page
+    from nescio.report import estimates_json, summary_table, trace_page, trace_picture
     from nescio.trace import write_traces
 
     estimates = summed_up(found, shown.unit, seed=shown.seed)
     if shown.html is not None:
         page = trace_page(found, estimates, unit=shown.unit.value)
         write_atomically(shown.html, lambda p: p.write_text(page, encoding="utf-8"))
+    if shown.svg is not None:
+        by, unit = shown.by.value, shown.unit.value
+        picture = trace_picture(found, by=by, unit=unit)
+        write_atomically(shown.svg, lambda p: p.write_text(picture, encoding="utf-8"))
     if shown.out is not None:
         write_atomically(shown.out, lambda p: write_traces(p, [found]))
     if shown.as_json:
@@ -47,7 +52,7 @@ def show(found: Trace, shown: Shown) -> None:
         )
         return
     console().print(summary_table(estimates))
-    for path in (shown.html, shown.out):
+    for path in (shown.html, shown.svg, shown.out):
         if path is not None:
             console(stderr=True).print(f"written: {path}")
 

@@ -53,6 +53,7 @@ def trace(
     as_json: AsJson = False,
     out: Annotated[Path | None, typer.Option(help="Write the trace (Parquet).")] = None,
     html: Annotated[Path | None, typer.Option(help="Write one HTML page.")] = None,
+    svg: Annotated[Path | None, typer.Option(help="Write a picture.")] = None,
 ) -> None:
     """Trace a text, or an answer as it is drawn: surprisal and entropy of each token.
 
@@ -60,8 +61,8 @@ def trace(
     """
     if sum(x is not None for x in (text, file, generate, messages)) > 1:
         raise InvalidInput("give one of TEXT, --file, --generate and --messages")
-    check_writable(out, html)
-    shown = Shown(unit, by, as_json, out, html, seed)
+    check_writable(out, html, svg)
+    shown = Shown(unit, by, as_json, out, html, svg, seed)
     prompt = asked_prompt(generate, messages, system)
     if prompt is None:
         _refuse("--chat or --stop", bool(chat or stop), "--generate")

@@ -123,7 +123,7 @@ def _navigation(links: Mapping[str, str], here: str) -> str:
         else f'<a href="{safe(address)}">{safe(title)}</a>'
         for title, address in links.items()
     )
-    return f'<nav class="facts">{" · ".join(others)}</nav>' if links else ""
+    return f"<nav>{' · '.join(others)}</nav>" if links else ""
 
 
 def _facts(trace: Trace) -> str:
