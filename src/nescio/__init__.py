@@ -53,6 +53,14 @@ _HOMES = {
         "Recipe",
         "read_outcomes",
     ),
+    "nescio.uncertainty": (
+        "Interval",
+        "bootstrap_blocks",
+        "bootstrap_clusters",
+        "bootstrap_pairs",
+        "bootstrap_rows",
+        "wilson_interval",
+    ),
     "nescio.trace": (
         "Message",
         "Prompt",
@@ -71,6 +79,7 @@ __all__ = [
     "Decoding",
     "Detail",
     "Estimate",
+    "Interval",
     "Message",
     "NescioError",
     "Outcomes",
@@ -91,6 +100,10 @@ __all__ = [
     "bits_per_byte",
     "bits_per_character",
     "bits_per_token",
+    "bootstrap_blocks",
+    "bootstrap_clusters",
+    "bootstrap_pairs",
+    "bootstrap_rows",
     "entropy_rate",
     "generate",
     "load",
@@ -106,6 +119,7 @@ __all__ = [
     "spans",
     "stream",
     "total_surprisal",
+    "wilson_interval",
     "write_traces",
 ]
 
@@ -165,3 +179,9 @@ if TYPE_CHECKING:
     from nescio.trace import read_traces as read_traces
     from nescio.trace import spans as spans
     from nescio.trace import write_traces as write_traces
+    from nescio.uncertainty import Interval as Interval
+    from nescio.uncertainty import bootstrap_blocks as bootstrap_blocks
+    from nescio.uncertainty import bootstrap_clusters as bootstrap_clusters
+    from nescio.uncertainty import bootstrap_pairs as bootstrap_pairs
+    from nescio.uncertainty import bootstrap_rows as bootstrap_rows
+    from nescio.uncertainty import wilson_interval as wilson_interval
