@@ -45,7 +45,7 @@ def read_outcomes(
     Example:
         >>> import pathlib, tempfile
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "answers.csv"
-        >>> _ = path.write_text("p,right\\n0.9,yes\\n0.6,no\\n")
+        >>> _ = path.write_text("p,right\n0.9,yes\n0.6,no\n")
         >>> read_outcomes(path, confidence="p", correct="right")
         Outcomes(n=2, accuracy=0.5000, mean confidence=0.7500)
     """

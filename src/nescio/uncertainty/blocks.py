@@ -15,7 +15,12 @@ beyond the plain percentile interval, which covers too seldom when dependence is
   dependence that was missed) and at most n / 10.
 
 What it cannot do: a text that never met a rare stretch of its source does not know of
-it. ``results/coverage_entropy_rate.json`` has the coverage by source and length.
+it. Asked for 95 %, texts of 1,000 tokens cover 93-98 % on ten exact sources and texts
+of 4,000 94-97 %; texts of 250 only 89-91 % where a topic stays for 25-50 tokens, 85 %
+for 100, 80 % where a topic is rare. (The plain percentile interval: 80-95, 85-97 and
+61-96 %; independent rows down to 20 %.) Refusing the texts with few blocks does not
+help, it leaves those that take themselves for independent. All of it by source and
+length in ``results/coverage_entropy_rate.json``.
 """
 
 from __future__ import annotations
