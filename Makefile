@@ -62,7 +62,7 @@ docs: $(VENV)/.dev ## build the documentation into site/
 
 clean: ## remove everything that was built, .venv too
 	rm -rf $(VENV) build dist site htmlcov .coverage .pytest_cache .ruff_cache \
-	  .hypothesis .import_linter_cache demo.html src/nescio/_native.*.so
+	  .hypothesis .import_linter_cache demo.html demo-answer.html src/nescio/_native.*.so
 	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 model:

@@ -180,6 +180,15 @@ def test_a_rewound_context_equals_a_fresh_one(
         close(log_softmax(logits)[0], fresh(model, branch), tolerance)
 
 
+def test_a_rewind_beyond_what_was_read_is_refused(
+    model: Any, sequences: list[np.ndarray]
+) -> None:
+    (context,), _ = model.extend([model.open()], [sequences[0][:4]])
+    for length in (-1, 5):
+        with pytest.raises(nescio.NescioError, match="cannot be rewound"):
+            context.rewind(length)
+
+
 def test_leaving_and_joining_a_batch_changes_nothing(
     model: Any, sequences: list[np.ndarray], tolerance: float
 ) -> None:

@@ -92,5 +92,5 @@ def test_a_head_that_does_something_unknown_is_refused() -> None:
         return output
 
     network.forward = scaled
-    with pytest.raises(CapabilityError, match="cannot be computed in tiles"):
+    with pytest.raises(CapabilityError, match="head is tiled"):
         replace(model, network=network).self_test()

@@ -178,3 +178,50 @@ def test_samples_are_frozen_and_equal_by_value():
     assert replace(samples(), answers=samples().answers[:1]) != samples()
     with pytest.raises(FrozenInstanceError):
         samples().prompt = Prompt(text="x")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "labels"),
+    [
+        (Prompt(text="<b>\x1b[2J\u202e\na"), ["text"]),
+        (
+            Prompt.of([CHAT[0], {"role": "user", "content": "<b>\x1b[2J\u202e\na"}]),
+            ["system", "user"],
+        ),
+        (Prompt(source="<b>\x1b[2J\u202e\na", target_prefix="x"), ["source", "target"]),
+        (Prompt(source="x", target_prefix="<b>\x1b[2J\u202e\na"), ["source", "target"]),
+    ],
+)
+def test_html_shows_a_hostile_prompt_and_runs_none_of_it(prompt, labels):
+    shown = prompt._repr_html_()
+    assert not any(active in shown for active in ("<b>", "\x1b", "\u202e"))
+    assert "&lt;b&gt;␛[2J⟨202e⟩\na" in shown
+    places = [shown.index(f">{label}</th>") for label in labels]
+    assert places == sorted(places)
+    assert shown.count("<tr>") == len(labels)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"text": 3},
+        {"text": b"x"},
+        {"source": []},
+        {"source": "a", "target_prefix": None},
+        {"messages": None},
+        {"messages": 3},
+    ],
+)
+def test_a_dict_that_is_no_prompt_is_refused(fields):
+    with pytest.raises(SchemaError, match="not a prompt"):
+        Prompt.from_dict(fields)
+
+
+@given(st.text(), st.text())
+def test_any_prompt_survives_json(text, other):
+    for prompt in (
+        Prompt(text=text),
+        Prompt(source=text, target_prefix=other),
+        Prompt(messages=(Message("user", text), Message("assistant", other))),
+    ):
+        assert Prompt.from_dict(json.loads(json.dumps(prompt.to_dict()))) == prompt

@@ -5,9 +5,8 @@ from dataclasses import FrozenInstanceError, replace
 import numpy as np
 import pytest
 
-from nescio.errors import InvalidInput, SchemaError
+from nescio.errors import SchemaError
 from nescio.trace import Candidates, Column
-from nescio.trace.trace import require_scored
 from tests.trace.golden import full_trace
 from tests.traces import make_candidates, make_trace
 
@@ -200,9 +199,3 @@ def test_html_shows_hostile_text_and_runs_none_of_it():
     assert "<img" not in shown
     assert "\x1b" not in shown
     assert "&lt;script&gt;" in shown
-
-
-def test_nothing_scored_is_refused_where_something_has_to_be():
-    assert require_scored(TRACE).sum() == 5
-    with pytest.raises(InvalidInput, match="no token of this trace was scored"):
-        require_scored(make_trace(["a"], -1.0, unscored=[0]))

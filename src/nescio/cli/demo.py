@@ -22,7 +22,7 @@ from nescio.cli.showing import Shown, paint, paint_stream, summed_up
 
 __all__ = ["demo"]
 
-_QUESTION = "Why is the sky blue? Answer in two sentences."
+_QUESTION = "Why is the sky blue?"
 
 
 def demo(

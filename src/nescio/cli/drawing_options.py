@@ -27,8 +27,12 @@ Chat = Annotated[
 Given = Annotated[
     str | None, typer.Option(help="Text before the text, read but not scored.")
 ]
-MaxTokens = Annotated[int, typer.Option(help="The longest answer.")]
-Temperature = Annotated[float, typer.Option(help="0 is greedy.")]
+MaxTokens = Annotated[
+    int | None, typer.Option(help="The longest answer; default: 128.")
+]
+Temperature = Annotated[
+    float | None, typer.Option(help="0 is greedy; default: 1, the model itself.")
+]
 TopP = Annotated[float | None, typer.Option(help="Nucleus sampling.")]
 TopK = Annotated[int | None, typer.Option(help="Top-k sampling.")]
 MinP = Annotated[float | None, typer.Option(help="Min-p sampling.")]
@@ -48,8 +52,8 @@ Windowing = Annotated[
 
 
 def decoding(
-    max_tokens: int,
-    temperature: float,
+    max_tokens: int | None,
+    temperature: float | None,
     *,
     top_p: float | None,
     top_k: int | None,
@@ -60,8 +64,14 @@ def decoding(
     from nescio.decoding import Decoding
     from nescio.kernel import Sampling
 
-    sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
-    return Decoding(max_tokens, sampling, tuple(stop or ()))
+    sampling = Sampling(
+        temperature=1.0 if temperature is None else temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+    )
+    longest = 128 if max_tokens is None else max_tokens
+    return Decoding(longest, sampling, tuple(stop or ()))
 
 
 def window(size: int | None, stride: int | None, sliding: bool) -> Window:

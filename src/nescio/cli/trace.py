@@ -35,8 +35,8 @@ def trace(
     system: drawing.System = None,
     chat: drawing.Chat = None,
     given: drawing.Given = None,
-    max_tokens: drawing.MaxTokens = 128,
-    temperature: drawing.Temperature = 1.0,
+    max_tokens: drawing.MaxTokens = None,
+    temperature: drawing.Temperature = None,
     top_p: drawing.TopP = None,
     top_k: drawing.TopK = None,
     min_p: drawing.MinP = None,
@@ -65,7 +65,12 @@ def trace(
     shown = Shown(unit, by, as_json, out, html, svg, seed)
     prompt = asked_prompt(generate, messages, system)
     if prompt is None:
-        _refuse("--chat or --stop", bool(chat or stop), "--generate")
+        ways = (chat, max_tokens, temperature, top_p, top_k, min_p, stop)
+        _refuse(
+            "--chat, --max-tokens, --temperature, --top-p, --top-k, --min-p or --stop",
+            any(way is not None and way is not False for way in ways),
+            "--generate",
+        )
         asked = asked_text(text, file)
         laid = drawing.window(window, stride, windowing)
         reader = loaded(model, engine=engine, accept_license=accept_license)
@@ -73,8 +78,11 @@ def trace(
         if not as_json:
             paint(found, shown)
     else:
+        laying = given is not None or window is not None or stride is not None
         _refuse(
-            "--given, --window or --stride", bool(given or window or stride), "TEXT"
+            "--given, --window, --stride or --no-windowing",
+            laying or not windowing,
+            "TEXT",
         )
         decoding = drawing.decoding(
             max_tokens, temperature, top_p=top_p, top_k=top_k, min_p=min_p, stop=stop

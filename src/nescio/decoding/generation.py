@@ -45,6 +45,13 @@ class Decoding:
     def __post_init__(self) -> None:
         if self.max_tokens < 1:
             raise InvalidInput(f"max_tokens is {self.max_tokens}; at least 1 is needed")
+        if isinstance(self.stop, str):
+            raise InvalidInput(
+                f"stop is one text, {self.stop!r}; give a tuple of texts"
+            )
+        for text in self.stop:
+            if any("\ud800" <= character <= "\udfff" for character in text):
+                raise InvalidInput(f"the stop text {text!r} has no UTF-8 bytes")
         if "" in self.stop:
             raise InvalidInput("an empty stop text would end every answer at once")
 
@@ -64,6 +71,7 @@ class TokenEvent:
         rank: 1 + how many tokens were strictly more probable.
         context_used: how many tokens the prediction saw.
         stop: why the answer ends here, or None.
+        statistics, row: everything the kernel found, and this token's row in it.
     """
 
     index: int
@@ -94,7 +102,7 @@ class Stream:
         self._model, self._asked, self._decoding = model, asked, decoding
         self._seed = seed
         self._events: list[TokenEvent] = []
-        self._source = _decoded(model, asked.token_ids, decoding, (seed,))
+        self._source = _decoded(model, asked.token_ids, decoding, seeds=[_seed(seed)])
 
     def __iter__(self) -> Iterator[TokenEvent]:
         for _, event in self._source:
@@ -109,7 +117,7 @@ class Stream:
             self._asked,
             self._events,
             decoding=self._decoding,
-            seed=self._seed,
+            seed=(self._seed, 0),
         )
 
 
@@ -139,7 +147,7 @@ def stream(
         >>> import nescio
         >>> model = nescio.load("table:coin")
         >>> [e.buffer for e in nescio.stream(model, "H", decoding=Decoding(3), seed=1)]
-        [b'T', b'T', b'H']
+        [b'T', b'H', b'T']
     """
     require(model, Tokenized, Stepping, purpose="generating a text")
     asked = opening(model, prompt, chat=chat)
@@ -178,7 +186,8 @@ def sample(
 ) -> Samples:
     """Draw n answers to one prompt; they share its reading and step as one batch.
 
-    Each draw has its own random numbers, so draw i does not depend on n.
+    Each draw has its own random numbers, so draw i does not depend on n, up to the
+    rounding of the engine: a batch may round a near-tie the other way.
 
     Args:
         model: a model that is Tokenized and Stepping.
@@ -203,16 +212,21 @@ def sample(
         raise InvalidInput(f"n is {n}: at least one sample is needed")
     asked, decoding = opening(model, prompt, chat=chat), decoding or Decoding()
     drawn: list[list[TokenEvent]] = [[] for _ in range(n)]
-    seeds = tuple((seed, number) if number else (seed,) for number in range(n))
-    for number, event in _decoded(model, asked.token_ids, decoding, *seeds):
+    seeds = [_seed(seed, number) for number in range(n)]
+    for number, event in _decoded(model, asked.token_ids, decoding, seeds=seeds):
         drawn[number].append(event)
-    answers = [
-        _sample(
-            model, _trace(model, asked, events, decoding=decoding, seed=seed), number
-        )
-        for number, events in enumerate(drawn)
-    ]
+    answers = []
+    for number, events in enumerate(drawn):
+        trace = _trace(model, asked, events, decoding=decoding, seed=(seed, number))
+        answers.append(_sample(model, trace, number))
     return Samples(asked.prompt, tuple(answers))
+
+
+def _seed(seed: int, number: int = 0) -> np.random.SeedSequence:
+    """The random numbers of draw ``number``; draw 0 is what `stream` draws."""
+    if seed < 0:
+        raise InvalidInput(f"seed is {seed}: a seed is at least 0")
+    return np.random.SeedSequence(int(seed), spawn_key=(number,))
 
 
 def _sample(model: Model, trace: Trace, number: int) -> Sample:
@@ -228,10 +242,14 @@ def _sample(model: Model, trace: Trace, number: int) -> Sample:
 
 
 def _decoded(
-    model: Any, prompt: Int[np.ndarray, " n"], decoding: Decoding, *seeds: Sequence[int]
+    model: Any,
+    prompt: Int[np.ndarray, " n"],
+    decoding: Decoding,
+    *,
+    seeds: Sequence[np.random.SeedSequence],
 ) -> Iterator[tuple[int, TokenEvent]]:
     """Draw every answer one token further, until all have ended."""
-    generators = [np.random.default_rng(list(seed)) for seed in seeds]
+    generators = [np.random.default_rng(seed) for seed in seeds]
     (read,), logits = model.extend([model.open()], [prompt])
     contexts, active = [read] * len(seeds), list(range(len(seeds)))
     logits = np.repeat(logits, len(seeds), axis=0)
@@ -313,7 +331,7 @@ def _trace(
     events: Sequence[TokenEvent],
     *,
     decoding: Decoding,
-    seed: int,
+    seed: tuple[int, int],
 ) -> Trace:
     before, n = len(asked.shown), len(events)
     drawn = np.array([event.token_id for event in events], dtype=np.int32)
@@ -325,7 +343,11 @@ def _trace(
         measures.put(where, event.statistics, row, np.array([event.context_used]))
         processed[place] = event.logp_processed
     completion = np.full(n, SEGMENTS.index("completion"), dtype=np.int8)
-    settings = asdict(decoding) | {"kind": "generate", "chat": asked.chat}
+    settings = asdict(decoding) | {
+        "kind": "generate",
+        "chat": asked.chat,
+        "draw": seed[1],
+    }
     return Trace(
         buffer=model.vocabulary.spell(ids),
         offsets=model.vocabulary.edges(ids),
@@ -341,7 +363,7 @@ def _trace(
             template_digest=asked.template_digest,
             conditioned_on=asked.conditioned_on,
             decoding=settings,
-            seed=seed,
+            seed=seed[0],
         ),
         entropy=measures.entropy,
         varentropy=measures.varentropy,

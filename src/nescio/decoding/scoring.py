@@ -168,6 +168,8 @@ def _as_bytes(text: str | bytes, name: str) -> bytes:
                 f"{name} holds a lone surrogate at character {error.start}: it has no "
                 "UTF-8 bytes; remove it"
             ) from error
+    if not isinstance(text, bytes):
+        raise InvalidInput(f"{name} is {type(text).__name__}, not text")
     try:
         text.decode("utf-8")
     except UnicodeDecodeError as error:

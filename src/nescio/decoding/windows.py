@@ -43,6 +43,8 @@ class Window:
     def __post_init__(self) -> None:
         if self.size is not None and self.size < 2:
             raise InvalidInput(f"a window of {self.size} tokens predicts nothing")
+        if self.batch_tokens < 1:
+            raise InvalidInput(f"batch_tokens is {self.batch_tokens}; at least 1")
         if self.stride is not None and self.stride < 1:
             raise InvalidInput(f"a stride of {self.stride} never moves on; at least 1")
 

@@ -108,7 +108,8 @@ def bits_per_byte(
 ) -> Estimate:
     """Total surprisal over UTF-8 bytes: the rate to compare models by.
 
-    Unlike figures per token it does not depend on how a vocabulary cuts the text.
+    Unlike figures per token it does not depend on how a vocabulary cuts the text. The
+    end token of a generated answer counts with its surprisal, though it spells nothing.
 
     Args:
         traces: one trace or several, all of one model at one precision.

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nescio.errors import InvalidInput
+
 if TYPE_CHECKING:
     import torch
 
@@ -39,7 +41,7 @@ class CachedContext:
     def rewind(self, length: int) -> CachedContext:
         """The context as it was after its first ``length`` tokens."""
         if not 0 <= length <= self.length:
-            raise ValueError(
+            raise InvalidInput(
                 f"a context of {self.length} tokens cannot be rewound to {length}"
             )
         return CachedContext(self.store, self.row, self.begin, length)

@@ -20,7 +20,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from nescio.errors import InvalidDistribution, InvalidText, SchemaError, UnknownModel
+from nescio.errors import (
+    InvalidDistribution,
+    InvalidInput,
+    InvalidText,
+    SchemaError,
+    UnknownModel,
+)
 from nescio.models.protocol import LogitBlock
 from nescio.models.vocabulary import Vocabulary
 from nescio.trace import Origin
@@ -44,6 +50,10 @@ class TableContext:
 
     def rewind(self, length: int) -> TableContext:
         """The context as it was after its first ``length`` tokens."""
+        if not 0 <= length <= self.length:
+            raise InvalidInput(
+                f"a context of {self.length} tokens cannot be rewound to {length}"
+            )
         return TableContext(self.tokens[:length])
 
 

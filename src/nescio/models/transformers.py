@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
-from nescio.errors import CapabilityError, ContextOverflow, InvalidInput
+from nescio.errors import ContextOverflow, InvalidInput
 from nescio.models.cache import CachedContext, Store, aligned
 from nescio.models.protocol import LogitBlock, Rendered
+from nescio.models.self_test import check_reading
 from nescio.models.tokenizer import Tokenizer
 from nescio.models.vocabulary import Vocabulary
 from nescio.trace import Origin, Prompt
@@ -23,7 +25,7 @@ __all__ = ["TransformersModel"]
 
 _CHUNK_COLUMNS = 1024
 """How many columns are read at once: bounds the activations of a long text."""
-_HEAD_TOLERANCE = 1e-3
+_LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +44,7 @@ class TransformersModel:
     origin: Origin
     tokenizer: Tokenizer
     start: tuple[int, ...]
-    network: Any
+    network: Any = field(repr=False)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -51,8 +53,29 @@ class TransformersModel:
 
     @property
     def context_length(self) -> int | None:
-        """How many tokens the model was made to see, document start included."""
-        return getattr(self.network.config, "max_position_embeddings", None)
+        """How many tokens the model was made to see, document start included.
+
+        With rotations that change beyond a length (longrope), that length: past it a
+        text's numbers would depend on what else is in the batch.
+        """
+        config = self.network.config.get_text_config()
+        found = [getattr(config, name, None) for name in _LENGTHS]
+        rope = getattr(config, "rope_parameters", None) or {}
+        if rope.get("rope_type") == "longrope":
+            found.append(rope.get("original_max_position_embeddings"))
+            found.append(getattr(config, "original_max_position_embeddings", None))
+        return min((n for n in found if isinstance(n, int) and n > 0), default=None)
+
+    @cached_property
+    def padded(self) -> Bool[np.ndarray, " vocab"]:
+        """Rows of the head that are no token; they are given probability 0."""
+        labels = self.vocabulary.labels
+        names = (labels.get(token) == f"<pad:{token}>" for token in range(self._size))
+        return np.fromiter(names, dtype=np.bool_, count=self._size)
+
+    @property
+    def _size(self) -> int:
+        return self.vocabulary.size
 
     def encode(self, text: bytes) -> Int[np.ndarray, " n"]:
         """Token ids that spell exactly this text; never a control token."""
@@ -121,35 +144,19 @@ class TransformersModel:
                     yield LogitBlock(where[:, 0], where[:, 1], logits)
 
     def self_test(self) -> None:
-        """Check that the head, applied to hidden rows, gives the model's own logits.
+        """Check every way of reading against one plain forward pass.
 
         Raises:
-            CapabilityError: it does not, so the tiled head would be wrong.
+            CapabilityError: this architecture cannot be measured here.
         """
-        import torch
-
-        ids = torch.arange(4, 12)[None] % self.vocabulary.size
-        with torch.inference_mode():
-            own = self.network(input_ids=ids).logits[0].float()
-            tiled = self._head(self._body()(input_ids=ids).last_hidden_state[0]).float()
-        if own.shape[-1] != self.vocabulary.size:
-            raise CapabilityError(
-                f"{self.name}: {own.shape[-1]} logits for {self.vocabulary.size} tokens"
-            )
-        scale = float(own.abs().max())
-        if not torch.allclose(own, tiled, atol=_HEAD_TOLERANCE * max(1.0, scale)):
-            raise CapabilityError(
-                f"{self.name}: the head of this architecture "
-                f"({type(self.network).__name__}) does something that is not known "
-                "here; its logits cannot be computed in tiles"
-            )
+        check_reading(self)
 
     def _body(self) -> Any:
         return self.network.get_decoder()
 
     def _head(self, hidden: torch.Tensor) -> torch.Tensor:
         """Hidden rows to logits, with what some architectures put after the head."""
-        config = self.network.config
+        config = self.network.config.get_text_config()
         logits = self.network.get_output_embeddings()(hidden)
         if (scale := getattr(config, "logit_scale", None)) is not None:
             logits = logits * scale
@@ -157,6 +164,8 @@ class TransformersModel:
             logits = logits / scaling
         if (cap := getattr(config, "final_logit_softcapping", None)) is not None:
             logits = (logits / cap).tanh() * cap
+        if self.padded.any():
+            logits[..., self.padded] = -float("inf")
         return logits
 
     def _check_runs(

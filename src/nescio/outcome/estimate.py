@@ -10,7 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, get_args
 
 from nescio.errors import InvalidInput, SchemaError
+from nescio.outcome.fields import listed, object_of, texts
 from nescio.units import convert_factor, unit_in
+from nescio.visible import visible
 
 __all__ = ["Estimate", "EstimateKind", "Recipe", "nescio_version"]
 
@@ -62,13 +64,23 @@ class Recipe:
 
     @staticmethod
     def from_dict(fields: Mapping[str, Any]) -> Recipe:
-        """The recipe that `to_dict` wrote."""
-        return Recipe(
-            fields["estimator"],
-            fields["settings"],
-            tuple(fields["sources"]),
-            fields["version"],
-        )
+        """The recipe that `to_dict` wrote.
+
+        Raises:
+            SchemaError: a field is missing, unknown or not what it should be.
+        """
+        names = ("estimator", "settings", "sources", "version")
+        given = object_of(fields, names, "recipes")
+        settings = given["settings"]
+        if not isinstance(settings, Mapping):
+            raise SchemaError("the settings of a recipe are an object")
+        texts([given["estimator"], given["version"]], "estimator and version")
+        sources = texts(listed(given["sources"], "sources"), "sources") or ()
+        return Recipe(given["estimator"], settings, sources, given["version"])
+
+    def _repr_html_(self) -> str:
+        rows = [("estimator", self.estimator), ("version", self.version)]
+        return _html_table(rows + _recipe_rows(self))
 
 
 @dataclass(frozen=True)
@@ -200,15 +212,7 @@ class Estimate:
         return f"{self.name}{value}{unit}{_limits_text(self, digits)}"
 
     def _repr_html_(self) -> str:
-        return (
-            "<table>"
-            + "".join(
-                f"<tr><th style='text-align:left'>{html.escape(label)}</th>"
-                f"<td>{html.escape(text)}</td></tr>"
-                for label, text in _rows(self)
-            )
-            + "</table>"
-        )
+        return _html_table(_rows(self))
 
 
 def _check_kind(estimate: Estimate) -> None:
@@ -296,6 +300,19 @@ def _rows(estimate: Estimate) -> list[tuple[str, str]]:
         rows.append(("null level", f"{estimate.null_level:.4g}"))
     if estimate.p_value is not None:
         rows.append(("p-value", f"{estimate.p_value:.3g}"))
-    rows += [(key, str(value)) for key, value in estimate.recipe.settings.items()]
-    rows += [("source", source) for source in estimate.recipe.sources]
-    return rows
+    return rows + _recipe_rows(estimate.recipe)
+
+
+def _recipe_rows(recipe: Recipe) -> list[tuple[str, str]]:
+    rows = [(str(key), str(value)) for key, value in recipe.settings.items()]
+    return rows + [("source", source) for source in recipe.sources]
+
+
+def _html_table(rows: list[tuple[str, str]]) -> str:
+    """Labels and texts, with nothing in them that could run or hide."""
+    lines = (
+        f"<tr><th style='text-align:left'>{html.escape(visible(label))}</th>"
+        f"<td>{html.escape(visible(text))}</td></tr>"
+        for label, text in rows
+    )
+    return f"<table>{''.join(lines)}</table>"

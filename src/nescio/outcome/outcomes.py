@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from nescio.errors import InvalidInput
+from nescio.errors import InvalidInput, InvalidText, SchemaError
+from nescio.outcome.fields import floats, object_of, texts, truths
 
 __all__ = ["Outcomes"]
+
+_FIELDS = ("confidence", "correct", "ids", "groups", "cluster", "weight")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +34,7 @@ class Outcomes:
     Raises:
         InvalidInput: no rows, unequal lengths, or a confidence or weight that is
             NaN, infinite or out of range; the message names the row.
+        InvalidText: a name with a lone surrogate, which has no UTF-8 bytes.
 
     Example:
         >>> Outcomes.of([0.9, 0.6], [1, 0])
@@ -65,10 +69,13 @@ class Outcomes:
             _check_within("weight", self.weight, high=np.inf)
             if not self.weight.sum() > 0:
                 raise InvalidInput("all weights are 0; at least one has to count")
+        for name in ("ids", "groups", "cluster"):
+            _check_encodable(name, getattr(self, name) or ())
         for name in ("confidence", "correct", "weight"):
             column = getattr(self, name)
             if column is not None:
-                frozen = np.array(column)
+                dtype = np.bool_ if name == "correct" else np.float64
+                frozen = np.array(column, dtype=dtype)
                 frozen.setflags(write=False)
                 object.__setattr__(self, name, frozen)
 
@@ -104,6 +111,49 @@ class Outcomes:
             cluster=_names("cluster", cluster),
             weight=None if weight is None else _numbers("weight", weight),
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values, column by column; None for a column that is not there.
+
+        Example:
+            >>> Outcomes.of([0.9, 0.6], [1, 0]).to_dict()["correct"]
+            [True, False]
+        """
+        return {
+            "confidence": self.confidence.tolist(),
+            "correct": self.correct.tolist(),
+            "ids": None if self.ids is None else list(self.ids),
+            "groups": None if self.groups is None else list(self.groups),
+            "cluster": None if self.cluster is None else list(self.cluster),
+            "weight": None if self.weight is None else self.weight.tolist(),
+        }
+
+    @staticmethod
+    def from_dict(fields: Any) -> Outcomes:
+        """The outcomes that `to_dict` wrote, the same to the last bit.
+
+        Raises:
+            SchemaError: anything else; the message names the field and the row.
+
+        Example:
+            >>> outcomes = Outcomes.of([0.9, 0.6], [1, 0], ids=["a", "b"])
+            >>> Outcomes.from_dict(outcomes.to_dict()) == outcomes
+            True
+        """
+        given = object_of(fields, _FIELDS, "outcomes")
+        weight = given["weight"]
+        names = {n: texts(given[n], n) for n in ("ids", "groups", "cluster")}
+        try:
+            return Outcomes(
+                np.array(floats(given["confidence"], "confidence"), np.float64),
+                np.array(truths(given["correct"], "correct"), np.bool_),
+                weight=None if weight is None else np.array(floats(weight, "weight")),
+                **names,
+            )
+        except SchemaError:
+            raise
+        except InvalidInput as error:
+            raise SchemaError(f"not outcomes written by nescio: {error}") from error
 
     def __len__(self) -> int:
         return len(self.confidence)
@@ -145,6 +195,17 @@ def _names(name: str, column: Sequence[Any] | None) -> tuple[str, ...] | None:
     if absent:
         raise InvalidInput(f"{name}[{absent[0]}] is absent ({len(absent)} rows)")
     return tuple(map(str, column))
+
+
+def _check_encodable(name: str, column: Sequence[str]) -> None:
+    for row, cell in enumerate(column):
+        try:
+            cell.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise InvalidText(
+                f"{name}[{row}] is {cell!r:.60}, which holds a lone surrogate: "
+                "it has no UTF-8 bytes; remove it"
+            ) from error
 
 
 def _check_within(name: str, column: np.ndarray, *, high: float) -> None:

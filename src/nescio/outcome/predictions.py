@@ -5,18 +5,21 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from reprlib import repr as short
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from nescio.errors import InvalidDistribution, InvalidInput
+from nescio.errors import InvalidDistribution, InvalidInput, SchemaError
+from nescio.outcome.fields import floats, json_floats, listed, object_of, whole
 from nescio.outcome.outcomes import Outcomes
 
 __all__ = ["Predictions", "Scale"]
 
 Scale = Literal["probability", "log-probability", "logit"]
 _TOLERANCE = 1e-4
+_DTYPES = ("float16", "float32", "float64")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +90,67 @@ class Predictions:
         ends = np.cumsum([0, *(len(row) for row in arrays)], dtype=np.int64)
         return Predictions(flat, ends, chosen.astype(np.int64), scale)
 
+    @property
+    def stored_dtype(self) -> np.dtype[Any]:
+        """The float type of the scores, one that files know.
+
+        Raises:
+            InvalidInput: another one, e.g. bfloat16.
+        """
+        if self.scores.dtype.name not in _DTYPES:
+            raise InvalidInput(
+                f"scores of {self.scores.dtype} have no place in a file; "
+                f"convert them to one of {_DTYPES}"
+            )
+        return self.scores.dtype
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values, row by row; minus infinity becomes ``"-Infinity"``.
+
+        Raises:
+            InvalidInput: scores of another float type than 16, 32 or 64 bits.
+
+        Example:
+            >>> Predictions.of([[0.0, -float("inf")]], [0], "logit").to_dict()["scores"]
+            [[0.0, '-Infinity']]
+        """
+        rows = (self.row(index).tolist() for index in range(len(self)))
+        return {
+            "scale": self.scale,
+            "dtype": self.stored_dtype.name,
+            "scores": [json_floats(row) for row in rows],
+            "labels": self.labels.tolist(),
+        }
+
+    @staticmethod
+    def from_dict(fields: Any) -> Predictions:
+        """The predictions that `to_dict` wrote, the same to the last bit.
+
+        Raises:
+            SchemaError: anything else; the message names the field and the row.
+
+        Example:
+            >>> rows = Predictions.of([[0.7, 0.3], [1.0]], [1, 0], "probability")
+            >>> Predictions.from_dict(rows.to_dict()) == rows
+            True
+        """
+        names = ("scale", "dtype", "scores", "labels")
+        given = object_of(fields, names, "predictions")
+        for name, allowed in (("scale", get_args(Scale)), ("dtype", _DTYPES)):
+            if given[name] not in allowed:
+                raise SchemaError(f"{name} is {short(given[name])}, not of {allowed}")
+        rows = [
+            floats(row, f"scores[{index}]")
+            for index, row in enumerate(listed(given["scores"], "scores"))
+        ]
+        ends = np.cumsum([0, *map(len, rows)], dtype=np.int64)
+        labels = np.array(whole(given["labels"], "labels"), np.int64)
+        scores = _narrowed([score for row in rows for score in row], given["dtype"])
+        try:
+            return Predictions(scores, ends, labels, given["scale"])
+        except InvalidInput as error:
+            raise SchemaError(f"not predictions written by nescio: {error}") from error
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -133,6 +197,16 @@ class Predictions:
 
     def _repr_html_(self) -> str:
         return f"<code>{html.escape(repr(self))}</code>"
+
+
+def _narrowed(scores: list[float], dtype: str) -> Float[np.ndarray, " total"]:
+    """The scores in a float type that holds each of them exactly."""
+    wide = np.array(scores, np.float64)
+    with np.errstate(over="ignore"):
+        narrow = wide.astype(dtype)
+    if not np.array_equal(narrow, wide, equal_nan=True):
+        raise SchemaError(f"scores that are no {dtype} numbers")
+    return narrow
 
 
 def _check_layout(predictions: Predictions) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from nescio.errors import InvalidInput, InvalidText
+from nescio.errors import InvalidInput, InvalidText, SchemaError
+from nescio.visible import visible
 
 __all__ = ["Message", "Prompt", "Role"]
 
 Role = Literal["system", "user", "assistant", "tool"]
+_LINE_END = "\n"
 
 
 @dataclass(frozen=True)
@@ -93,14 +96,41 @@ class Prompt:
 
     @staticmethod
     def from_dict(fields: Mapping[str, Any]) -> Prompt:
-        """The prompt that `to_dict` wrote."""
-        messages = tuple(_message(m) for m in fields.get("messages", ()))
-        return Prompt(
-            fields.get("text"),
-            messages,
-            fields.get("source"),
-            fields.get("target_prefix", ""),
+        """The prompt that `to_dict` wrote.
+
+        Raises:
+            SchemaError: a field is not what it should be.
+            InvalidInput: as the class.
+        """
+        try:
+            messages = tuple(_message(m) for m in fields.get("messages", ()))
+            return Prompt(
+                fields.get("text"),
+                messages,
+                fields.get("source"),
+                fields.get("target_prefix", ""),
+            )
+        except (AttributeError, TypeError) as error:
+            raise SchemaError(f"not a prompt written by nescio: {error}") from error
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(visible(label))}</th>"
+            f"<td style='text-align:left;white-space:pre-wrap'>"
+            f"{html.escape(visible(text, keep=_LINE_END))}</td></tr>"
+            for label, text in _parts(self)
         )
+        return f"<table>{rows}</table>"
+
+
+def _parts(prompt: Prompt) -> list[tuple[str, str]]:
+    """What a prompt consists of, each part with what it is."""
+    if prompt.text is not None:
+        return [("text", prompt.text)]
+    if prompt.source is None:
+        return [(message.role, message.content) for message in prompt.messages]
+    parts = [("source", prompt.source)]
+    return [*parts, ("target", prompt.target_prefix)] if prompt.target_prefix else parts
 
 
 def _message(message: Any) -> Message:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -10,7 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from nescio.errors import InvalidInput, SchemaError
+from nescio.errors import SchemaError
 from nescio.palette import shade
 from nescio.visible import visible, visible_bytes
 
@@ -125,6 +126,12 @@ class Origin:
     conditioned_on: str | None = None
     decoding: Mapping[str, Any] = field(default_factory=dict)
     seed: int | None = None
+
+    def __post_init__(self) -> None:
+        plain = json.loads(json.dumps(dict(self.decoding), allow_nan=False))
+        object.__setattr__(self, "decoding", plain)
+        if self.seed is not None:
+            object.__setattr__(self, "seed", int(self.seed))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -276,11 +283,12 @@ def _same(one: object, other: object) -> bool:
 
 
 def _freeze(owner: object, names: Sequence[str]) -> None:
-    """Replace arrays that could still be written to by copies that cannot."""
+    """Replace arrays by copies that cannot be written to; floats are float32."""
     for name in names:
         array = getattr(owner, name)
         if array is not None:
-            frozen = np.array(array)
+            single = array.dtype.kind == "f"
+            frozen = np.array(array, dtype=np.float32 if single else array.dtype)
             frozen.setflags(write=False)
             object.__setattr__(owner, name, frozen)
 
@@ -324,9 +332,6 @@ def _check_offsets(trace: Trace) -> None:
 def _check_fields(trace: Trace) -> None:
     if trace.stop is not None and trace.stop not in get_args(Stop):
         raise SchemaError(f"unknown stop {trace.stop!r}: one of {get_args(Stop)}")
-    _check_codes("segment", trace.segment, len(SEGMENTS))
-    if trace.role is not None:
-        _check_codes("role", trace.role, len(ROLES))
     if trace.entropy is not None and trace.entropy_low is not None:
         raise SchemaError("a trace has entropies or their bounds, not both")
     if (trace.entropy_low is None) != (trace.entropy_high is None):
@@ -367,22 +372,3 @@ def _check_counts(trace: Trace) -> None:
         raise SchemaError(
             "rank has to be 1 or more where a token is scored and 0 where it is not"
         )
-
-
-def _check_codes(name: str, codes: Int[np.ndarray, " n"], count: int) -> None:
-    wrong = np.flatnonzero((codes < 0) | (codes >= count))
-    if len(wrong):
-        raise SchemaError(
-            f"{name}[{wrong[0]}] is {codes[wrong[0]]}; it counts from 0 to {count - 1}"
-        )
-
-
-def require_scored(trace: Trace) -> Bool[np.ndarray, " n"]:
-    """The mask of scored tokens, refusing a trace that has none.
-
-    Raises:
-        InvalidInput: no token of the trace was scored.
-    """
-    if not trace.scored.any():
-        raise InvalidInput("no token of this trace was scored: there is nothing to sum")
-    return trace.scored
