@@ -23,7 +23,9 @@ def candidates(trace: Any, token: int) -> list[tuple[int, float]]:
     """(id, log-probability) of the candidates of one token."""
     found = trace.candidates
     places = slice(found.offsets[token], found.offsets[token + 1])
-    return list(zip(found.ids[places].tolist(), found.logp[places].tolist(), strict=True))
+    return list(
+        zip(found.ids[places].tolist(), found.logp[places].tolist(), strict=True)
+    )
 
 
 def check_same(trace: Any, token: int, other: Any, place: int) -> None:

@@ -39,7 +39,7 @@ def saved(directory: Path, *, vocabulary: int = VOCABULARY, seed: int = 7) -> Pa
         num_key_value_heads=2,
         head_dim=8,
         max_position_embeddings=96,
-        initializer_range=0.3,
+        initializer_range=0.2,
         bos_token_id=START,
         eos_token_id=END,
         pad_token_id=END,

@@ -372,3 +372,12 @@ def _check_counts(trace: Trace) -> None:
         raise SchemaError(
             "rank has to be 1 or more where a token is scored and 0 where it is not"
         )
+    for name, names in (("segment", SEGMENTS), ("role", ROLES)):
+        codes = getattr(trace, name)
+        wrong = [] if codes is None else (codes < 0) | (codes >= len(names))
+        if np.any(wrong):
+            place = int(np.flatnonzero(wrong)[0])
+            raise SchemaError(
+                f"{name}[{place}] is {codes[place]}; it counts from 0 to "
+                f"{len(names) - 1}"
+            )
