@@ -47,10 +47,12 @@ def test_the_public_names_are_these() -> None:
         "entropy_rate",
         "generate",
         "load",
+        "load_outcomes",
         "log_softmax",
         "pair_statistics",
         "perplexity",
         "read_outcomes",
+        "read_predictions",
         "read_traces",
         "row_statistics",
         "sample",
@@ -60,6 +62,8 @@ def test_the_public_names_are_these() -> None:
         "stream",
         "total_surprisal",
         "wilson_interval",
+        "write_outcomes",
+        "write_predictions",
         "write_traces",
     }
 

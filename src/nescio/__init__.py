@@ -51,7 +51,11 @@ _HOMES = {
         "Outcomes",
         "Predictions",
         "Recipe",
+        "load_outcomes",
         "read_outcomes",
+        "read_predictions",
+        "write_outcomes",
+        "write_predictions",
     ),
     "nescio.uncertainty": (
         "Interval",
@@ -107,10 +111,12 @@ __all__ = [
     "entropy_rate",
     "generate",
     "load",
+    "load_outcomes",
     "log_softmax",
     "pair_statistics",
     "perplexity",
     "read_outcomes",
+    "read_predictions",
     "read_traces",
     "row_statistics",
     "sample",
@@ -120,6 +126,8 @@ __all__ = [
     "stream",
     "total_surprisal",
     "wilson_interval",
+    "write_outcomes",
+    "write_predictions",
     "write_traces",
 ]
 
@@ -168,7 +176,11 @@ if TYPE_CHECKING:
     from nescio.outcome import Outcomes as Outcomes
     from nescio.outcome import Predictions as Predictions
     from nescio.outcome import Recipe as Recipe
+    from nescio.outcome import load_outcomes as load_outcomes
     from nescio.outcome import read_outcomes as read_outcomes
+    from nescio.outcome import read_predictions as read_predictions
+    from nescio.outcome import write_outcomes as write_outcomes
+    from nescio.outcome import write_predictions as write_predictions
     from nescio.specification import load as load
     from nescio.trace import Message as Message
     from nescio.trace import Prompt as Prompt

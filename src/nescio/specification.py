@@ -42,6 +42,8 @@ def parse_specification(text: str) -> Specification:
         >>> found.kind, found.name, found.options
         ('hf', 'gpt2', {'precision': 'bf16'})
     """
+    if not text.isprintable():
+        raise UnknownModel(f"{text!r}: a specification is printable text")
     head, *rest = text.split(",")
     kind, colon, name = head.partition(":")
     if not colon:

@@ -223,3 +223,55 @@ def test_a_closed_pipe_is_no_error() -> None:
         ["bash", "-c", f"{command} | head -c 10"], capture_output=True, check=True
     )
     assert b"Traceback" not in run.stderr
+
+
+def test_a_file_is_never_overwritten_by_its_own_trace_or_by_another_output(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("abc", encoding="utf-8")
+    err = refused(capsys, "--file", str(path), "--html", str(path), *MODEL)
+    assert "named twice" in err
+    assert path.read_text(encoding="utf-8") == "abc"
+    same = str(tmp_path / "x")
+    assert "named twice" in refused(
+        capsys, "abc", "--html", same, "--out", same, *MODEL
+    )
+
+
+def test_devices_and_pipes_are_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in ("/dev/null", str(tmp_path / "pipe")):
+        assert "no file one can write" in refused(capsys, "abc", "--out", place, *MODEL)
+    assert not Path("/dev/null").is_file()
+
+
+def test_a_link_stays_a_link_and_a_file_keeps_its_permissions(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    real, link = tmp_path / "real.html", tmp_path / "link.html"
+    real.write_text("old", encoding="utf-8")
+    real.chmod(0o600)
+    link.symlink_to(real)
+    as_json(capsys, "abc", *MODEL, "--html", str(link))
+    assert link.is_symlink()
+    assert real.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert real.stat().st_mode & 0o777 == 0o600
+
+
+def test_hostile_output_names_are_shown_and_not_obeyed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(["trace", "abc", *MODEL, "--html", f"{tmp_path}/x\x1b[31m.html"]) == 0
+    captured = capsys.readouterr()
+    assert "\x1b" not in captured.out + captured.err
+
+
+def test_names_no_file_can_have_are_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    refused(capsys, "abc", "--model", "table:" + "x" * 300)
+    refused(capsys, "abc", *MODEL, "--html", str(tmp_path / ("x" * 300)))
+    refused(capsys, "abc", "--model", "table:coin\udcff.json")

@@ -1,4 +1,4 @@
-"""Sampled answers: each carries the numbers of scoring it alone, and where it is from."""
+"""Sampled answers: the numbers of each are those of scoring it alone."""
 
 from __future__ import annotations
 
@@ -81,6 +81,18 @@ def check_answers(model: Any, samples: Any, asked: int) -> None:
         assert answer.text == trace.completion
 
 
+def check_stops(samples: Any, stop: tuple[str, ...]) -> None:
+    """An answer ends at the first token with which it holds a stop text itself."""
+    for answer in samples.answers:
+        trace = answer.trace
+        mine = [trace.token_bytes(token) for token in np.flatnonzero(trace.scored)]
+        held = [
+            any(text.encode() in b"".join(part) for text in stop)
+            for part in (mine[:-1], mine)
+        ]
+        assert held == [False, trace.stop == "stop_string"]
+
+
 @pytest.mark.parametrize(
     ("name", "prompt", "stop"), [("pieces", "ab", ()), ("topics", "abc", ("de", "ff"))]
 )
@@ -89,8 +101,9 @@ def test_answers_of_a_table_that_end_apart_are_as_scored_alone(
 ) -> None:
     model = nescio.load(f"table:{name}")
     decoding = Decoding(40, stop=stop, detail=DETAIL)
-    samples = nescio.sample(model, prompt, n=6, decoding=decoding, seed=2)
+    samples = nescio.sample(model, prompt, n=12, decoding=decoding, seed=2)
     check_answers(model, samples, len(model.encode(prompt.encode())))
+    check_stops(samples, stop)
     expected = "stop_string" if stop else "eos"
     assert [answer.trace.stop for answer in samples.answers].count(expected) >= 3
 
@@ -100,6 +113,7 @@ def test_answers_of_a_network_that_end_apart_are_as_scored_alone(llama: Any) -> 
     decoding = Decoding(40, hot, stop=STOPS, detail=DETAIL)
     samples = nescio.sample(llama, "Once upon", n=6, decoding=decoding, seed=1)
     check_answers(llama, samples, 9)
+    check_stops(samples, STOPS)
     stops = {answer.trace.stop for answer in samples.answers}
     assert "stop_string" in stops
 

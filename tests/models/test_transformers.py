@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,12 @@ import pytest
 import torch
 
 import nescio
-from nescio.errors import CapabilityError, ContextOverflow, InvalidDistribution
+from nescio.errors import (
+    CapabilityError,
+    ContextOverflow,
+    InvalidDistribution,
+    WrongHash,
+)
 from nescio.models import transformers as engine
 from nescio.models.cache import Store
 from tests.models.tiny import VOCABULARY, tiny_model
@@ -94,3 +101,23 @@ def test_a_head_that_does_something_unknown_is_refused() -> None:
     network.forward = scaled
     with pytest.raises(CapabilityError, match="head is tiled"):
         replace(model, network=network).self_test()
+
+
+@pytest.mark.local_model
+def test_one_damaged_byte_of_the_weights_is_refused_at_loading(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from nescio.models import catalogue
+
+    home = catalogue.installed_directory("smollm2")
+    assert home is not None, "run: nescio models get smollm2"
+    copied = tmp_path / "models" / "smollm2"
+    shutil.copytree(home, copied)
+    with (copied / "model.safetensors").open("r+b") as file:
+        file.seek(300_000_000)
+        byte = file.read(1)
+        file.seek(300_000_000)
+        file.write(bytes([byte[0] ^ 1]))
+    monkeypatch.setenv("NESCIO_CACHE", str(tmp_path))
+    with pytest.raises(WrongHash, match="is damaged"):
+        nescio.load("smollm2")

@@ -26,7 +26,7 @@ def test_any_recipe_survives_json(estimator, settings, sources, version):
 
 
 @pytest.mark.parametrize("name", ["estimator", "settings", "sources", "version"])
-@pytest.mark.parametrize("value", [..., None, "x", 1, [1], [{}], b"x"])
+@pytest.mark.parametrize("value", [..., None, "x", 1, [1], [{}], b"bytes"])
 def test_a_field_that_is_missing_or_something_else_is_refused(name, value):
     if value == "x" and name in ("estimator", "version"):
         value = {"x": 1}

@@ -147,3 +147,9 @@ def test_every_match_lies_inside_one_span(tokens, pattern):
     for match in re.finditer(pattern, text):
         start, end = (len(text[:at].encode()) for at in match.span())
         assert sum(s.start <= start and end <= s.end for s in found) == 1
+
+
+def test_a_unit_that_does_not_exist_is_refused_instead_of_finding_nothing():
+    for by in ("sentence", "token", "characters"):
+        with pytest.raises(InvalidInput, match="neither 'word' nor 'char'"):
+            spans(make_trace(["a", "b"], -1.0), by=by)

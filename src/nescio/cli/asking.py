@@ -58,7 +58,7 @@ def asked_prompt(
 def _read_messages(path: Path) -> list[Any]:
     try:
         fields = json.loads(_read(path).decode("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{path}: not JSON: {error}") from error
     if not isinstance(fields, list) or not fields:
         raise InvalidInput(

@@ -19,6 +19,7 @@ from nescio.cli.options import (
     write_atomically,
 )
 from nescio.cli.showing import Shown, paint, paint_stream, summed_up
+from nescio.visible import visible
 
 __all__ = ["demo"]
 
@@ -56,4 +57,4 @@ def demo(
     for path, trace, title in pages:
         page = trace_page(trace, summed_up(trace, Unit.bits), title=title, links=links)
         write_atomically(path, partial(Path.write_text, data=page, encoding="utf-8"))
-        console(stderr=True).print(f"written: {path}")
+        console(stderr=True).print(visible(f"written: {path}"))

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from nescio.cli.options import AsJson, console, print_json
+from nescio.visible import visible
 
 __all__ = ["doctor"]
 
@@ -25,9 +26,9 @@ def doctor(as_json: AsJson = False) -> None:
         if isinstance(value, dict):
             out.print(name)
             for key, inner in value.items():
-                out.print(f"  {key:<14} {inner}")
+                out.print(visible(f"  {key:<14} {inner}"))
         else:
-            out.print(f"{name:<16} {value}")
+            out.print(visible(f"{name:<16} {value}"))
 
 
 def _found() -> dict[str, Any]:

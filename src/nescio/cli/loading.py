@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from nescio.visible import visible
+
 if TYPE_CHECKING:
     from nescio.models.fetching import Report
 
@@ -39,7 +41,11 @@ def _bar() -> Iterator[Report]:
 
     # The stream itself: while a model is converted sys.stderr is put aside.
     own = Console(file=sys.stderr, markup=False, emoji=False, highlight=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=own, transient=True) as bars:
 
         def report(stage: str, share: float | None) -> None:
@@ -60,7 +66,7 @@ def _lines() -> Iterator[Report]:
     def report(stage: str, share: float | None) -> None:  # noqa: ARG001
         nonlocal last
         if stage != last:
-            typer.echo(f"nescio: {stage}", err=True)
+            typer.echo(visible(f"nescio: {stage}"), err=True)
         last = stage
 
     yield report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -61,6 +62,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the program and return its exit code; a refusal is one line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(args=arguments)
     except NescioError as error:
@@ -69,6 +73,8 @@ def run(arguments: list[str] | None = None) -> int:
         # Whoever read the output has left; keep Python from flushing into nothing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        return _refused(f"the output cannot be written: {error.strerror}")
     except SystemExit as ended:
         if ended.code == _INTERRUPTED:
             typer.echo("nescio: interrupted; nothing was written", err=True)

@@ -9,6 +9,7 @@ import typer
 
 from nescio.cli.loading import fetching
 from nescio.cli.options import AcceptLicense, AsJson, console, print_json
+from nescio.visible import visible
 
 if TYPE_CHECKING:
     pass
@@ -75,7 +76,7 @@ def get(
         return
     out = console()
     out.print(f"{known['title']}, {known['licence']} ({known['terms']})")
-    out.print(str(directory), soft_wrap=True)
+    out.print(visible(str(directory)), soft_wrap=True)
 
 
 @app.command()
@@ -98,7 +99,7 @@ def info(
         return
     out = console()
     for field, value in known.items():
-        out.print(f"{field:<15} {_shown(field, value)}", soft_wrap=True)
+        out.print(visible(f"{field:<15} {_shown(field, value)}"), soft_wrap=True)
 
 
 @app.command()

@@ -35,6 +35,9 @@ __all__ = [
 ]
 
 
+_NARROWEST = 40
+
+
 class Unit(StrEnum):
     """The units people may read information in."""
 
@@ -77,43 +80,68 @@ def console(*, stderr: bool = False) -> Console:
     """A rich console that interprets nothing in what it prints."""
     from rich.console import Console
 
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    made = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    made.width = max(made.width, _NARROWEST)
+    return made
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """One strict JSON object on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+    """One strict JSON object on standard output, in ASCII whatever the locale."""
+    sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
 
 
-def check_writable(*paths: Path | None) -> None:
+def check_writable(*paths: Path | None, source: Path | None = None) -> None:
     """Refuse, before any work, a place nothing can be written to.
 
     Raises:
-        InvalidInput: a directory, or a directory that is missing or read-only.
+        InvalidInput: a directory, a device or a pipe, a directory that is missing or
+            read-only, the same file twice, or the file that is read.
     """
+    taken = set() if source is None else {source.resolve()}
     for path in paths:
         if path is None:
             continue
-        if path.is_dir():
-            raise InvalidInput(f"{path} is a directory; name a file in it")
-        parent = path.resolve().parent
-        if not parent.is_dir() or not os.access(parent, os.W_OK):
-            raise InvalidInput(f"{parent} is no directory one can write to")
+        try:
+            _check_place(path)
+            real = path.resolve()
+        except (OSError, UnicodeError) as error:
+            raise InvalidInput(f"{path} cannot be written: {error}") from error
+        if real in taken:
+            raise InvalidInput(f"{path} is named twice; it would be overwritten")
+        taken.add(real)
+
+
+def _check_place(path: Path) -> None:
+    os.fsencode(path).decode("utf-8")
+    if path.is_dir():
+        raise InvalidInput(f"{path} is a directory; name a file in it")
+    if path.exists() and not (path.is_file() and os.access(path, os.W_OK)):
+        raise InvalidInput(f"{path} is there and is no file one can write to")
+    parent = path.resolve().parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise InvalidInput(f"{parent} is no directory one can write to")
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` fill a file beside ``path``; put it in place when it is whole."""
-    handle, name = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.name}.")
-    os.close(handle)
-    partial = Path(name)
+    """Let ``write`` fill a file beside ``path``; put it in place when it is whole.
+
+    A link stays a link, and a file keeps its permissions.
+    """
+    real = path.resolve()
+    partial = None
     try:
+        mode = real.stat().st_mode & 0o777 if real.exists() else 0o666 & ~_umask()
+        handle, name = tempfile.mkstemp(dir=real.parent, prefix=".nescio-")
+        os.close(handle)
+        partial = Path(name)
         write(partial)
-        partial.chmod(0o666 & ~_umask())
-        partial.replace(path)
+        partial.chmod(mode)
+        partial.replace(real)
     except OSError as error:
         raise InvalidInput(f"{path} cannot be written: {error.strerror}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        if partial is not None:
+            partial.unlink(missing_ok=True)
 
 
 def _umask() -> int:
@@ -137,9 +165,9 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
         disable=not sys.stderr.isatty(),
     )
     with bars:
-        task = bars.add_task(what, total=None)
+        task = bars.add_task(what, total=None, visible=False)
 
         def report(done: int, total: int) -> None:
-            bars.update(task, completed=done, total=total)
+            bars.update(task, completed=done, total=total, visible=True)
 
         yield report

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nescio.cli.options import Quantity, Unit, console, print_json, write_atomically
+from nescio.trace.trace import SEGMENTS
+from nescio.units import convert_factor
+from nescio.visible import visible
 
 if TYPE_CHECKING:
     from nescio.decoding import Stream
@@ -54,7 +57,7 @@ def show(found: Trace, shown: Shown) -> None:
     console().print(summary_table(estimates))
     for path in (shown.html, shown.svg, shown.out):
         if path is not None:
-            console(stderr=True).print(f"written: {path}")
+            console(stderr=True).print(visible(f"written: {path}"))
 
 
 def summed_up(found: Trace, unit: Unit, *, seed: int = 0) -> Mapping[str, Estimate]:
@@ -115,26 +118,35 @@ def _counts(found: Trace) -> dict[str, int]:
 
 
 def _items(found: Trace, unit: str) -> list[dict[str, Any]]:
-    from nescio.trace.trace import SEGMENTS
-    from nescio.units import convert_factor
-
+    """One object a token; ``text`` is None where the bytes are half a character."""
     factor = convert_factor("nats", to=unit)
-
-    def number(array: Any, token: int) -> float | None:
-        return None if array is None else float(array[token]) * factor
-
+    n = len(found)
+    nothing: list[Any] = [None] * n
+    ids = nothing if found.token_ids is None else found.token_ids.tolist()
+    ranks = nothing if found.rank is None else found.rank.tolist()
+    surprisal = (found.surprisal.astype(float) * factor).tolist()
+    entropy = nothing
+    if found.entropy is not None:
+        entropy = (found.entropy.astype(float) * factor).tolist()
+    rows = zip(ids, found.segment.tolist(), surprisal, entropy, ranks, strict=True)
     return [
         {
-            "text": found.token_text(token),
+            "text": _decoded(found.token_bytes(token)),
             "bytes": found.token_bytes(token).hex(),
-            "token_id": None
-            if found.token_ids is None
-            else int(found.token_ids[token]),
-            "segment": SEGMENTS[found.segment[token]],
-            f"surprisal_{unit}": number(found.surprisal, token),
-            f"entropy_{unit}": number(found.entropy, token),
-            "rank": None if found.rank is None else int(found.rank[token]) or None,
+            "label": found.labels.get(token),
+            "token_id": token_id,
+            "segment": SEGMENTS[segment],
+            f"surprisal_{unit}": surprise,
+            f"entropy_{unit}": unsure,
+            "rank": rank or None,
             "context_used": int(found.context_used[token]),
         }
-        for token in range(len(found))
+        for token, (token_id, segment, surprise, unsure, rank) in enumerate(rows)
     ]
+
+
+def _decoded(raw: bytes) -> str | None:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return None

@@ -61,7 +61,7 @@ def trace(
     """
     if sum(x is not None for x in (text, file, generate, messages)) > 1:
         raise InvalidInput("give one of TEXT, --file, --generate and --messages")
-    check_writable(out, html, svg)
+    check_writable(out, html, svg, source=file)
     shown = Shown(unit, by, as_json, out, html, svg, seed)
     prompt = asked_prompt(generate, messages, system)
     if prompt is None:

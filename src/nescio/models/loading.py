@@ -20,6 +20,7 @@ from nescio.trace import Origin
 
 __all__ = ["check_loadable", "load_catalogue", "load_hugging_face"]
 
+_UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError)
 _PRECISIONS = {"f32": "float32", "bf16": "bfloat16"}
 
 
@@ -29,7 +30,7 @@ def load_catalogue(
     """An installed model of the catalogue."""
     check_loadable(precision)
     directory = catalogue.installed_directory(name) or catalogue.get(name)
-    manifest = catalogue.manifest(directory)
+    manifest = catalogue.verify(name)
     weights = _Weights(str(directory), manifest.digest, tuple(manifest.end))
     model = _built(specification, weights, precision)
     wanted = [manifest.start] if start is None else _named(start)
@@ -112,7 +113,7 @@ def _loaded(source: str, dtype: Any) -> tuple[Any, Any]:
                 output_loading_info=True,
                 **options,
             )
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+    except (*_UNREADABLE, SafetensorError) as error:
         reason = str(error).strip().split("\n")[0]
         raise UnknownModel(
             f"{source!r} cannot be loaded as a transformers model: {reason}"

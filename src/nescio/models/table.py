@@ -267,7 +267,7 @@ def read_table(source: str | Path) -> Table:
     if str(source).isidentifier() and bundled.is_file():
         return _parsed(bundled.read_bytes(), f"table:{source}")
     path = Path(source)
-    if not path.is_file():
+    if not _is_file(path):
         raise UnknownModel(
             f"table:{source} is neither a file nor one of the bundled tables "
             "(coin, topics, pieces)"
@@ -275,13 +275,22 @@ def read_table(source: str | Path) -> Table:
     return _parsed(path.read_bytes(), f"table:{path.name}")
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for any file
+        return False
+
+
 def _parsed(raw: bytes, name: str) -> Table:
     try:
         fields = json.loads(raw.decode("utf-8"))
         tokens = [_token(token) for token in fields["tokens"]]
-        rows = list(fields["rows"])
-        ends = list(fields.get("end", ()))
-    except (ValueError, KeyError, TypeError) as error:
+        rows, ends = fields["rows"], fields.get("end", [])
+        lists = (fields["tokens"], rows, ends)
+        if not all(isinstance(value, list) for value in lists):
+            raise TypeError("tokens, rows and end are lists")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise SchemaError(f"{name} is not a table: {error!r}") from error
     keys = [control or spelled for spelled, control in tokens]
     if len(set(keys)) != len(keys) or not keys:
@@ -306,7 +315,7 @@ def _parsed(raw: bytes, name: str) -> Table:
 def _token(token: Any) -> tuple[bytes, str]:
     if isinstance(token, str) and token:
         return token.encode("utf-8"), ""
-    if isinstance(token, Mapping) and "hex" in token:
+    if isinstance(token, Mapping) and token.get("hex"):
         return bytes.fromhex(token["hex"]), ""
     if isinstance(token, Mapping) and token.get("control"):
         return b"", str(token["control"])
@@ -314,11 +323,15 @@ def _token(token: Any) -> tuple[bytes, str]:
 
 
 def _key(token: Any) -> str:
-    return token if isinstance(token, str) else str(next(iter(token.values())))
+    """A name of its own for each token; a control token may be named by its label."""
+    if isinstance(token, str):
+        return token
+    kind, name = next(iter(token.items()))
+    return f"hex {name}" if kind == "hex" else str(name)
 
 
 def _numbered(number: Mapping[str, int], token: Any, name: str) -> int:
-    if not isinstance(token, str | Mapping) or _key(token) not in number:
+    if not isinstance(token, str | Mapping) or not token or _key(token) not in number:
         raise SchemaError(f"{name}: {token!r} is not one of its tokens")
     return number[_key(token)]
 
@@ -327,9 +340,13 @@ def _row(
     row: Any, number: Mapping[str, int], name: str
 ) -> tuple[tuple[int, ...], np.ndarray]:
     try:
+        if not isinstance(row["after"], list) or not isinstance(row["p"], list):
+            raise TypeError("'after' and 'p' are lists")
+        if any(isinstance(x, bool | str) for x in row["p"]):
+            raise TypeError("'p' holds numbers")
         after = tuple(_numbered(number, token, name) for token in row["after"])
         p = np.array([float(x) for x in row["p"]])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         if isinstance(error, SchemaError):
             raise
         raise SchemaError(f"{name}: needs 'after' and 'p': {error!r}") from error

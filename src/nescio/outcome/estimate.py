@@ -271,8 +271,16 @@ def _decimals(estimate: Estimate) -> int:
         x for x in (estimate.low, estimate.high) if x is not None and math.isfinite(x)
     ]
     if len(finite) == 2 and finite[1] > finite[0]:
-        return min(6, max(0, 1 - math.floor(math.log10(finite[1] - finite[0]))))
+        by_width = 1 - math.floor(math.log10(finite[1] - finite[0]))
+        return min(6, max(0, by_width, _least_decimals(estimate.value)))
     return 4
+
+
+def _least_decimals(value: float | None) -> int:
+    """Two digits of the value itself, which is exact whatever its interval."""
+    if not value or not math.isfinite(value):
+        return 0
+    return 1 - math.floor(math.log10(abs(value)))
 
 
 def _shown(number: float, decimals: int) -> str:

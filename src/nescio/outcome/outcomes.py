@@ -69,8 +69,7 @@ class Outcomes:
             _check_within("weight", self.weight, high=np.inf)
             if not self.weight.sum() > 0:
                 raise InvalidInput("all weights are 0; at least one has to count")
-        for name in ("ids", "groups", "cluster"):
-            _check_encodable(name, getattr(self, name) or ())
+        _check_encodable(self)
         for name in ("confidence", "correct", "weight"):
             column = getattr(self, name)
             if column is not None:
@@ -141,17 +140,20 @@ class Outcomes:
             True
         """
         given = object_of(fields, _FIELDS, "outcomes")
+        columns = {n: texts(given[n], n) for n in ("ids", "groups", "cluster")}
+        confidence = floats(given["confidence"], "confidence")
+        correct = truths(given["correct"], "correct")
         weight = given["weight"]
-        names = {n: texts(given[n], n) for n in ("ids", "groups", "cluster")}
+        weight = weight if weight is None else floats(weight, "weight")
+        for name, column in {**columns, "correct": correct, "weight": weight}.items():
+            if column is not None and len(column) != len(confidence):
+                raise SchemaError(
+                    f"{name} has {len(column)} rows, confidence {len(confidence)}"
+                )
         try:
-            return Outcomes(
-                np.array(floats(given["confidence"], "confidence"), np.float64),
-                np.array(truths(given["correct"], "correct"), np.bool_),
-                weight=None if weight is None else np.array(floats(weight, "weight")),
-                **names,
+            return Outcomes.of(
+                confidence, np.array(correct, np.bool_), weight=weight, **columns
             )
-        except SchemaError:
-            raise
         except InvalidInput as error:
             raise SchemaError(f"not outcomes written by nescio: {error}") from error
 
@@ -197,15 +199,16 @@ def _names(name: str, column: Sequence[Any] | None) -> tuple[str, ...] | None:
     return tuple(map(str, column))
 
 
-def _check_encodable(name: str, column: Sequence[str]) -> None:
-    for row, cell in enumerate(column):
-        try:
-            cell.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise InvalidText(
-                f"{name}[{row}] is {cell!r:.60}, which holds a lone surrogate: "
-                "it has no UTF-8 bytes; remove it"
-            ) from error
+def _check_encodable(outcomes: Outcomes) -> None:
+    for name in ("ids", "groups", "cluster"):
+        for row, cell in enumerate(getattr(outcomes, name) or ()):
+            try:
+                cell.encode("utf-8")
+            except UnicodeEncodeError as error:
+                raise InvalidText(
+                    f"{name}[{row}] is {cell!r:.60}, which holds a lone surrogate: "
+                    "it has no UTF-8 bytes; remove it"
+                ) from error
 
 
 def _check_within(name: str, column: np.ndarray, *, high: float) -> None:

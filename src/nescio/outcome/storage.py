@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from nescio.errors import InvalidInput, SchemaError
 from nescio.outcome.outcomes import Outcomes
-from nescio.outcome.predictions import Predictions
+from nescio.outcome.predictions import Predictions, Scale
 
 __all__ = ["load_outcomes", "read_predictions", "write_outcomes", "write_predictions"]
 
 _SCHEMA_VERSION = 1
 _SCHEMA_KEY = b"nescio.schema"
 _SCALE_KEY = b"nescio.scale"
-_NUMBERS = ("confidence", "correct", "weight")
 _TEXTS = ("ids", "groups", "cluster")
 
 
@@ -76,9 +75,13 @@ def load_outcomes(path: str | Path) -> Outcomes:
         table = file.read()
         for name in names:
             _check_whole(table[name], name)
-        numbers = {n: table[n].to_numpy() for n in names if n in _NUMBERS}
-        texts = {n: tuple(table[n].to_pylist()) for n in names if n in _TEXTS}
-        return Outcomes(**numbers, **texts)
+        columns: dict[str, Any] = {
+            name: tuple(table[name].to_pylist())
+            if name in _TEXTS
+            else table[name].to_numpy()
+            for name in names
+        }
+        return Outcomes(**columns)
 
 
 def write_predictions(
@@ -151,6 +154,9 @@ def read_predictions(path: str | Path) -> Predictions:
             "label": (pa.int64(),),
         }
         schema = file.schema_arrow
+        scale = schema.metadata.get(_SCALE_KEY, b"").decode("utf-8")
+        if scale not in get_args(Scale):
+            raise SchemaError(f"its scale is {scale!r}, not one of {get_args(Scale)}")
         _check_columns(schema, list(types), types)
         dtype = schema.field("scores").type.value_type.to_pandas_dtype()
         scores, labels = [np.empty(0, dtype)], [np.empty(0, np.int64)]
@@ -169,7 +175,7 @@ def read_predictions(path: str | Path) -> Predictions:
             np.concatenate(scores),
             np.cumsum(np.concatenate(widths)),
             np.concatenate(labels),
-            (schema.metadata.get(_SCALE_KEY, b"")).decode("utf-8"),
+            scale,
         )
 
 

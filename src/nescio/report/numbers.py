@@ -67,10 +67,18 @@ def _decimals(estimate: Estimate) -> int:
         x for x in (estimate.low, estimate.high) if x is not None and math.isfinite(x)
     ]
     if len(limits) == 2 and limits[1] > limits[0]:
-        return min(6, max(0, 1 - math.floor(math.log10(limits[1] - limits[0]))))
+        by_width = 1 - math.floor(math.log10(limits[1] - limits[0]))
+        return min(6, max(0, by_width, _least_decimals(estimate.value)))
     numbers = limits if estimate.value is None else [estimate.value]
     largest = max((abs(x) for x in numbers if math.isfinite(x)), default=0.0)
     return 4 if largest < 1 else max(0, 4 - math.floor(math.log10(largest)))
+
+
+def _least_decimals(value: float | None) -> int:
+    """Two digits of the value itself, which is exact whatever its interval."""
+    if not value or not math.isfinite(value):
+        return 0
+    return 1 - math.floor(math.log10(abs(value)))
 
 
 def _shown(number: float, decimals: int) -> str:

@@ -103,13 +103,14 @@ class Prompt:
             InvalidInput: as the class.
         """
         try:
+            text, source = fields.get("text"), fields.get("source")
+            target_prefix = fields.get("target_prefix", "")
+            given = [cell for cell in (text, source) if cell is not None]
+            for cell in (*given, target_prefix):
+                if not isinstance(cell, str):
+                    raise TypeError(f"{cell!r:.40} is no text")
             messages = tuple(_message(m) for m in fields.get("messages", ()))
-            return Prompt(
-                fields.get("text"),
-                messages,
-                fields.get("source"),
-                fields.get("target_prefix", ""),
-            )
+            return Prompt(text, messages, source, target_prefix)
         except (AttributeError, TypeError) as error:
             raise SchemaError(f"not a prompt written by nescio: {error}") from error
 

@@ -64,6 +64,12 @@ def spans(trace: Trace, *, by: str = "word") -> tuple[Span, ...]:
     Source: words by their first token's space, as in Oh & Schuler (2024).
     """
     matches = list(_byte_matches(trace, _compiled(by)))
+    # A bare word that matches nothing was more likely meant as a unit: "sentence".
+    if not matches and by.isalpha() and len(by) > 3 and by not in _PATTERNS:
+        raise InvalidInput(
+            f"by={by!r} is neither 'word' nor 'char', and as a regular expression it "
+            "matches nothing in this text"
+        )
     return _summed(trace, list(_merged(trace, matches)))
 
 

@@ -230,7 +230,7 @@ class Trace:
     @property
     def surprisal(self) -> Float[np.ndarray, " n"]:
         """-log q(token), nats, [n]; NaN where unscored, +inf where impossible."""
-        return -self.logp
+        return np.float32(0.0) - self.logp
 
     @property
     def byte_counts(self) -> Int[np.ndarray, " n"]:
@@ -374,8 +374,10 @@ def _check_counts(trace: Trace) -> None:
         )
     for name, names in (("segment", SEGMENTS), ("role", ROLES)):
         codes = getattr(trace, name)
-        wrong = [] if codes is None else (codes < 0) | (codes >= len(names))
-        if np.any(wrong):
+        if codes is None:
+            continue
+        wrong = (codes < 0) | (codes >= len(names))
+        if wrong.any():
             place = int(np.flatnonzero(wrong)[0])
             raise SchemaError(
                 f"{name}[{place}] is {codes[place]}; it counts from 0 to "

@@ -86,7 +86,7 @@ def bootstrap_blocks(
     Source: Politis & Romano (1994); Politis & White (2004); Patton, Politis & White
     (2009); Vats & Flegal (2022); Götze & Künsch (1996), studentised block bootstrap.
     """
-    check_request(level, resamples)
+    check_request(level, resamples, seed)
     below = _checked_denominator(numerator, denominator)
     above = numerator.astype(np.float64)
     n = len(above)

@@ -241,7 +241,7 @@ def _values(
     seed: int,
     width: int = 0,
 ) -> Float[np.ndarray, " resamples"]:
-    check_request(level, resamples)
+    check_request(level, resamples, seed)
     if units < 2:
         raise NotEnoughData(
             f"{units} rows: at least 2 are needed to show how rows differ"

@@ -55,12 +55,14 @@ class Interval:
         return self.high - self.low
 
 
-def check_request(level: float, resamples: int) -> None:
-    """Refuse a level that is none, or too few resamples to see its tails.
+def check_request(level: float, resamples: int, seed: int = 0) -> None:
+    """Refuse a level that is none, too few resamples to see its tails, a bad seed.
 
     Raises:
         InvalidInput: naming the least number of resamples.
     """
+    if seed < 0:
+        raise InvalidInput(f"seed is {seed}: a seed is at least 0")
     if not 0.0 < level < 1.0:
         raise InvalidInput(f"level {level} is not between 0 and 1, such as 0.95")
     least = math.ceil(round(2 * _RESAMPLES_PER_TAIL / (1.0 - level), 9))
