@@ -1,14 +1,19 @@
 """``nescio models`` as people and programs see it."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from nescio.cli import main
+from nescio.cli.loading import fetching
 from nescio.models import catalogue
 from nescio.models.catalogue import CATALOGUE, cache_directory
 from nescio.models.installing import install
@@ -197,3 +202,23 @@ def test_the_program_runs_where_standard_output_is_a_pipe():
     )
     assert [item["name"] for item in items(run.stdout)] == list(CATALOGUE)
     assert run.stderr == ""
+
+
+def work_that_swallows_an_interrupt(begun: list[str]) -> None:
+    """Two stages; Ctrl-C strikes in the first, where something drops it."""
+    with fetching() as report:
+        report("before", None)
+        with suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        begun.append("after")
+        report("after", None)
+        begun.append("too far")
+
+
+def test_an_interrupt_that_was_swallowed_ends_the_work_at_the_next_stage() -> None:
+    begun: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        work_that_swallows_an_interrupt(begun)
+    assert begun == ["after"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -30,8 +33,37 @@ def loaded(
 @contextmanager
 def fetching() -> Iterator[Report]:
     """A bar on a terminal; elsewhere one line for each thing begun."""
-    with _bar() if sys.stderr.isatty() else _lines() as report:
+    with _interrupts() as pressed, _bar() if sys.stderr.isatty() else _lines() as show:
+
+        def report(stage: str, share: float | None) -> None:
+            if pressed.is_set():
+                raise KeyboardInterrupt
+            show(stage, share)
+
         yield report
+        if pressed.is_set():
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """Remember Ctrl-C: Python drops an interrupt that strikes inside a destructor."""
+    pressed = threading.Event()
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or (
+        threading.current_thread() is not threading.main_thread()
+    ):
+        yield pressed
+        return
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        pressed.set()
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, remember)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager
