@@ -121,3 +121,25 @@ def test_one_damaged_byte_of_the_weights_is_refused_at_loading(
     monkeypatch.setenv("NESCIO_CACHE", str(tmp_path))
     with pytest.raises(WrongHash, match="is damaged"):
         nescio.load("smollm2")
+
+
+def test_a_row_of_nothing_but_minus_infinity_is_refused_and_gives_no_number() -> None:
+    model = tiny_model("llama")
+    head = model.network.get_output_embeddings()
+    head.register_forward_hook(lambda _module, _inputs, rows: rows.fill_(-np.inf))
+    with pytest.raises(InvalidDistribution, match="row 0"):
+        nescio.score(model, "anything")
+    with pytest.raises(InvalidDistribution, match="row 0"):
+        nescio.generate(model, "anything")
+
+
+def test_rotations_that_change_with_length_limit_the_context_to_where_they_do() -> None:
+    model = tiny_model("llama")
+    assert model.context_length == 96
+    model.network.config.rope_parameters = {
+        "rope_type": "longrope",
+        "original_max_position_embeddings": 40,
+    }
+    assert model.context_length == 40
+    with pytest.raises(ContextOverflow, match="41 tokens are more than the 40"):
+        model.extend([model.open()], [np.zeros(41, dtype=np.int32)])
