@@ -18,6 +18,7 @@ def test_the_public_names_are_these() -> None:
     assert set(nescio.__all__) == {
         "Decoding",
         "Detail",
+        "Draws",
         "Estimate",
         "Interval",
         "Message",
@@ -56,6 +57,7 @@ def test_the_public_names_are_these() -> None:
         "read_traces",
         "row_statistics",
         "sample",
+        "sample_stream",
         "score",
         "score_texts",
         "spans",

@@ -19,11 +19,13 @@ _HOMES = {
     "nescio.decoding": (
         "Decoding",
         "Detail",
+        "Draws",
         "Stream",
         "TokenEvent",
         "Window",
         "generate",
         "sample",
+        "sample_stream",
         "score",
         "score_texts",
         "stream",
@@ -82,6 +84,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Decoding",
     "Detail",
+    "Draws",
     "Estimate",
     "Interval",
     "Message",
@@ -120,6 +123,7 @@ __all__ = [
     "read_traces",
     "row_statistics",
     "sample",
+    "sample_stream",
     "score",
     "score_texts",
     "spans",
@@ -151,11 +155,13 @@ if TYPE_CHECKING:
     __version__: str
     from nescio.decoding import Decoding as Decoding
     from nescio.decoding import Detail as Detail
+    from nescio.decoding import Draws as Draws
     from nescio.decoding import Stream as Stream
     from nescio.decoding import TokenEvent as TokenEvent
     from nescio.decoding import Window as Window
     from nescio.decoding import generate as generate
     from nescio.decoding import sample as sample
+    from nescio.decoding import sample_stream as sample_stream
     from nescio.decoding import score as score
     from nescio.decoding import score_texts as score_texts
     from nescio.decoding import stream as stream

@@ -1,25 +1,22 @@
 """From a model to traces and samples: scoring a text, generating one."""
 
-from nescio.decoding.generation import (
-    Decoding,
-    Stream,
-    TokenEvent,
-    generate,
-    sample,
-    stream,
-)
+from nescio.decoding.generation import Stream, TokenEvent, generate, stream
 from nescio.decoding.recording import Detail
+from nescio.decoding.rules import Decoding
+from nescio.decoding.sampling import Draws, sample, sample_stream
 from nescio.decoding.scoring import score, score_texts
 from nescio.decoding.windows import Window
 
 __all__ = [
     "Decoding",
     "Detail",
+    "Draws",
     "Stream",
     "TokenEvent",
     "Window",
     "generate",
     "sample",
+    "sample_stream",
     "score",
     "score_texts",
     "stream",

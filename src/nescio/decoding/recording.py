@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -46,19 +46,23 @@ class Measures:
     rank: Int[np.ndarray, " n"]
     context_used: Int[np.ndarray, " n"]
     renyi: Float[np.ndarray, "n orders"]
-    top: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    top_ids: Int[np.ndarray, "n top"]
+    top_logp: Float[np.ndarray, "n top"]
 
     @staticmethod
-    def blank(tokens: int, orders: int) -> Measures:
+    def blank(tokens: int, detail: Detail, *, vocabulary_size: int) -> Measures:
         """Room for ``tokens`` tokens, nothing measured yet."""
         absent = np.full((3, tokens), np.nan, dtype=np.float32)
+        top = min(detail.top, vocabulary_size)
         return Measures(
             absent[0],
             absent[1],
             absent[2],
             np.zeros(tokens, dtype=np.int32),
             np.zeros(tokens, dtype=np.int32),
-            np.full((tokens, orders), np.nan, dtype=np.float32),
+            np.full((tokens, len(detail.renyi)), np.nan, dtype=np.float32),
+            np.zeros((tokens, top), dtype=np.int32),
+            np.full((tokens, top), -np.inf, dtype=np.float32),
         )
 
     def put(
@@ -78,10 +82,8 @@ class Measures:
         self.context_used[tokens] = context
         if statistics.log_renyi is not None:
             self.renyi[tokens] = statistics.log_renyi[rows]
-        for token, row in zip(tokens.tolist(), rows.tolist(), strict=True):
-            ids, logp = statistics.top_ids[row], statistics.top_logp[row]
-            possible = logp > -np.inf
-            self.top[token] = (ids[possible], logp[possible].astype(np.float32))
+        self.top_ids[tokens] = statistics.top_ids[rows]
+        self.top_logp[tokens] = statistics.top_logp[rows]
 
     @property
     def scored(self) -> Bool[np.ndarray, " n"]:
@@ -90,18 +92,14 @@ class Measures:
 
 
 def candidates_of(measures: Measures, vocabulary: Vocabulary) -> Candidates:
-    """The top candidates of every token, with what they spell."""
-    n = len(measures.logp)
-    nothing = (np.empty(0, np.int32), np.empty(0, np.float32))
-    found = [measures.top.get(token, nothing) for token in range(n)]
-    ids = np.concatenate([ids for ids, _ in found]) if n else nothing[0]
-    logp = np.concatenate([logp for _, logp in found]) if n else nothing[1]
-    counts = [len(ids) for ids, _ in found]
-    offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
+    """The top candidates of every token that are possible, with what they spell."""
+    possible = measures.top_logp > -np.inf
+    ids = measures.top_ids[possible]
+    counts = np.cumsum(possible.sum(axis=1), dtype=np.int64)
     return Candidates(
-        offsets,
+        np.concatenate([np.zeros(1, dtype=np.int64), counts]),
         ids,
-        logp,
+        measures.top_logp[possible],
         vocabulary.spell(ids),
         vocabulary.edges(ids),
         labels_of(ids, vocabulary),

@@ -126,15 +126,18 @@ class _Work:
 
 
 def _scored(model: Any, work: _Work, progress: Progress | None) -> tuple[Trace, ...]:
-    orders = len(work.detail.renyi)
-    measures = [Measures.blank(len(text.ids), orders) for text in work.texts]
+    size = model.vocabulary.size
+    measures = [
+        Measures.blank(len(text.ids), work.detail, vocabulary_size=size)
+        for text in work.texts
+    ]
     todo = [
         job
         for number, text in enumerate(work.texts)
         for job in jobs(model, number, text.ids, window=work.window, begin=text.begin)
     ]
     total, done = sum(len(job.ids) - job.skip for job in todo), 0
-    rows = max(8, min(128, _BLOCK_ELEMENTS // model.vocabulary.size))
+    rows = max(8, min(128, _BLOCK_ELEMENTS // size))
     for batch in batches(todo, budget=work.window.batch_tokens):
         skip = [job.skip for job in batch]
         for block in model.logit_blocks([j.ids for j in batch], skip=skip, rows=rows):

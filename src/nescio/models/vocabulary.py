@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, UInt8
 
 from nescio.errors import InvalidInput
 
@@ -96,7 +96,16 @@ class Vocabulary:
 
     def spell(self, token_ids: Iterable[int | np.integer]) -> bytes:
         """The bytes a sequence of ids spells."""
-        return b"".join(self.token(token_id) for token_id in token_ids)
+        ids = np.fromiter(token_ids, dtype=np.int64)
+        widths = self.offsets[ids + 1] - self.offsets[ids]
+        ends = np.cumsum(widths)
+        total = int(ends[-1]) if len(ids) else 0
+        places = np.repeat(self.offsets[ids] - ends + widths, widths)
+        return self._bytes[places + np.arange(total)].tobytes()
+
+    @cached_property
+    def _bytes(self) -> UInt8[np.ndarray, " buffer"]:
+        return np.frombuffer(self.buffer, dtype=np.uint8)
 
     def label(self, token_id: int) -> str | None:
         """How a control token is called; None for a token that is text."""

@@ -1,0 +1,168 @@
+"""Many answers at once: one ragged batch that rows leave and new ones join."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby, islice
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from nescio.decoding.rules import Decoding, Endings
+from nescio.kernel import RowStatistics, draw, row_statistics
+from nescio.trace.trace import Stop
+
+__all__ = ["Drawn", "Request", "drawn_tokens"]
+
+_JOIN_SHARE = 4  # new answers join when a quarter of the batch is free
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """One answer to be drawn.
+
+    Args:
+        prompt: what is read before it. Requests with the very same array share its
+            reading if they follow each other.
+        seed: where its random numbers come from; nothing else decides them.
+    """
+
+    prompt: Int[np.ndarray, " n"]
+    seed: np.random.SeedSequence
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The tokens of one step, a row an answer.
+
+    Args:
+        requests: the number of the request each row answers, in the order asked.
+        token_ids: what was drawn.
+        logp_processed: its log-probability under what it was drawn from, nats.
+        statistics: what the kernel found of the model's own predictions.
+        context_used: how many tokens each prediction saw.
+        stops: why the answer ends here, or None.
+    """
+
+    requests: tuple[int, ...]
+    token_ids: Int[np.ndarray, " rows"]
+    logp_processed: Float[np.ndarray, " rows"]
+    statistics: RowStatistics
+    context_used: Int[np.ndarray, " rows"]
+    stops: tuple[Stop | None, ...]
+
+
+@dataclass(eq=False)
+class _Answer:
+    """An answer on its way: its context, its random numbers, its last bytes."""
+
+    request: int
+    context: Any
+    random: np.random.Generator
+    last: int = -1
+    tail: bytes = b""
+    tokens: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """A prompt that was read, with the prediction that follows it."""
+
+    prompt: Int[np.ndarray, " n"]
+    context: Any
+    logits: Float[np.ndarray, "1 vocab"]
+
+
+def drawn_tokens(
+    model: Any, requests: Iterable[Request], decoding: Decoding
+) -> Iterator[Drawn]:
+    """Draw answers token by token, at most ``decoding.batch`` of them side by side.
+
+    An answer that ends leaves the batch; when a quarter of it is free the next ones
+    join. Each has its own random numbers, so what is drawn depends on neither, up to
+    the rounding of the engine: a batch may round a near-tie the other way.
+
+    Args:
+        model: Tokenized and Stepping.
+        requests: what to answer, in this order; read as there is room.
+        decoding: how to draw and when to stop.
+    """
+    endings = Endings.of(
+        decoding,
+        vocabulary_size=model.vocabulary.size,
+        end=model.vocabulary.end,
+        context_length=model.context_length,
+    )
+    drawn = partial(_drawn, model=model, decoding=decoding, endings=endings)
+    waiting, read = enumerate(requests), None
+    going: list[_Answer] = []
+    while True:
+        if going:
+            runs = [np.array([answer.last], dtype=np.int32) for answer in going]
+            contexts, logits = model.extend([a.context for a in going], runs)
+            for answer, context in zip(going, contexts, strict=True):
+                answer.context = context
+            going, step = drawn(going, logits)
+            yield step
+        free = decoding.batch - len(going)
+        has_room = free * _JOIN_SHARE >= decoding.batch
+        joining = list(islice(waiting, free)) if has_room else []
+        for _, same in groupby(joining, key=lambda item: id(item[1].prompt)):
+            group = list(same)
+            prompt = group[0][1].prompt
+            if read is None or read.prompt is not prompt:
+                read = _read(model, prompt)
+            rows = np.broadcast_to(read.logits, (len(group), read.logits.shape[1]))
+            joined = [
+                _Answer(number, read.context, np.random.default_rng(request.seed))
+                for number, request in group
+            ]
+            joined, step = drawn(joined, rows)
+            going += joined
+            yield step
+        if not going and not joining:
+            return
+
+
+def _read(model: Any, prompt: Int[np.ndarray, " n"]) -> _Read:
+    (context,), logits = model.extend([model.open()], [prompt])
+    return _Read(prompt, context, logits.copy())  # an engine may reuse its buffer
+
+
+def _drawn(
+    answers: Sequence[_Answer],
+    logits: Float[np.ndarray, "rows vocab"],
+    *,
+    model: Any,
+    decoding: Decoding,
+    endings: Endings,
+) -> tuple[list[_Answer], Drawn]:
+    """One token for each answer; those that go on, and what was drawn."""
+    detail = decoding.detail
+    uniforms = np.array([answer.random.random() for answer in answers])
+    ids, processed = draw(logits, decoding.sampling, uniforms)
+    found = row_statistics(logits, ids, top=detail.top, renyi=detail.renyi)
+    for answer, token in zip(answers, ids.tolist(), strict=True):
+        answer.last, answer.tokens = token, answer.tokens + 1
+        if endings.stop:
+            kept = answer.tail[max(0, len(answer.tail) - endings.reach) :]
+            answer.tail = kept + model.vocabulary.token(token)
+    context_used = np.array([a.context.length for a in answers], dtype=np.int64)
+    stops = endings.of_tokens(
+        ids,
+        [answer.tail for answer in answers],
+        np.array([answer.tokens for answer in answers], dtype=np.int64),
+        context_used,
+    )
+    step = Drawn(
+        tuple(answer.request for answer in answers),
+        ids,
+        processed,
+        found,
+        context_used,
+        stops,
+    )
+    return [a for a, stop in zip(answers, stops, strict=True) if stop is None], step

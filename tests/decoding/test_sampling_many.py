@@ -1,0 +1,226 @@
+"""Sampling many: the batch decides speed and nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import nescio
+from nescio import Decoding, Detail, Draws
+from nescio.errors import InvalidInput, InvalidText, NescioError
+from tests.models.tiny import tiny_model
+
+PROMPTS = ["ab", "", "abbab", "b", "baab"]
+
+
+class Counting:
+    """A model that counts what it is asked to read."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.rows: list[int] = []
+        self.runs: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    def open(self) -> Any:
+        return self.model.open()
+
+    def extend(self, contexts: Any, tokens: Any) -> Any:
+        self.rows.append(len(tokens))
+        self.runs += [len(run) for run in tokens]
+        return self.model.extend(contexts, tokens)
+
+
+@pytest.fixture(scope="module")
+def pieces() -> Any:
+    """A table with overlapping tokens and an end."""
+    return nescio.load("table:pieces")
+
+
+def drawn(model: Any, draws: Draws, decoding: Decoding) -> dict[Any, Any]:
+    found = nescio.sample_stream(model, PROMPTS, draws, decoding=decoding)
+    answers = [((number, answer.draw), answer) for number, answer in found]
+    assert len(dict(answers)) == len(answers), "an answer was drawn twice"
+    return dict(answers)
+
+
+def as_drawn(answers: dict[Any, Any]) -> dict[Any, Any]:
+    """What was drawn, without how many stepped together."""
+    return {
+        key: (
+            a.trace.token_ids.tolist(),
+            a.trace.stop,
+            a.text,
+            a.trace.logp.tolist()[-1],
+        )
+        for key, a in answers.items()
+    }
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 4, 31, 32, 500])
+def test_the_batch_changes_no_answer(pieces: Any, batch: int) -> None:
+    draws = Draws(7, seed=2)
+    alone = as_drawn(drawn(pieces, draws, Decoding(30, batch=1)))
+    assert len({stop for _, stop, *_ in alone.values()}) > 1
+    together = as_drawn(drawn(pieces, draws, Decoding(30, batch=batch)))
+    assert set(alone) == {(p, d) for p in range(5) for d in range(7)}
+    assert together == alone
+
+
+def test_the_batch_changes_no_answer_of_a_network() -> None:
+    model = tiny_model("gemma3")
+    draws = Draws(6, seed=3)
+    one, many = (
+        drawn(model, draws, Decoding(25, batch=batch, stop=("e", "th")))
+        for batch in (1, 9)
+    )
+    assert len({len(a.trace) for a in many.values()}) > 3
+    for key, alone in one.items():
+        other = many[key]
+        assert other.trace.token_ids.tolist() == alone.trace.token_ids.tolist()
+        np.testing.assert_allclose(
+            other.trace.logp, alone.trace.logp, rtol=0, atol=5e-4
+        )
+        assert other.total_logp == pytest.approx(alone.total_logp, abs=5e-3)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    done=st.sets(st.tuples(st.integers(0, 4), st.integers(0, 3))),
+    batch=st.integers(1, 20),
+)
+def test_what_is_done_is_not_drawn_again_and_changes_nothing(
+    done: set[tuple[int, int]], batch: int
+) -> None:
+    model = nescio.load("table:pieces")
+    decoding = Decoding(12, batch=batch)
+    whole = as_drawn(drawn(model, Draws(4, seed=8), decoding))
+    rest = as_drawn(drawn(model, Draws(4, seed=8, done=done), decoding))
+    assert rest == {key: value for key, value in whole.items() if key not in done}
+
+
+def test_the_first_prompt_is_that_of_sample_and_generate(pieces: Any) -> None:
+    many = drawn(pieces, Draws(3, seed=5), Decoding(20))
+    one = nescio.sample(pieces, PROMPTS[0], n=3, seed=5, decoding=Decoding(20))
+    assert [many[0, draw].trace for draw in range(3)] == [a.trace for a in one.answers]
+    assert nescio.generate(pieces, PROMPTS[0], seed=5, decoding=Decoding(20)) == (
+        one.answers[0].trace
+    )
+
+
+def test_the_same_prompt_twice_is_drawn_independently(pieces: Any) -> None:
+    """Common random numbers would make a question agree with itself."""
+    found = nescio.sample_stream(
+        pieces, ["ab", "ab"], Draws(200, seed=1), decoding=Decoding(3)
+    )
+    first: dict[int, dict[int, int]] = {0: {}, 1: {}}
+    for number, answer in found:
+        ids = answer.trace.token_ids[answer.trace.scored]
+        first[number][answer.draw] = int(ids[0])
+    same = sum(first[0][d] == first[1][d] for d in range(200))
+    shares = Counter(first[0].values())
+    chance = sum((count / 200) ** 2 for count in shares.values())
+    assert abs(same - 200 * chance) < 5 * np.sqrt(200 * chance * (1 - chance))
+
+
+def test_a_prompt_is_read_once_for_all_its_answers(pieces: Any) -> None:
+    model = Counting(pieces)
+    answers = drawn(model, Draws(10, seed=1), Decoding(6, batch=4))
+    read = [len(pieces.start) + len(pieces.encode(p.encode())) for p in PROMPTS]
+    stepped = sum(a.token_count - 1 for a in answers.values())
+    assert sum(model.runs) == sum(read) + stepped
+    assert max(model.rows) == 4
+
+
+def test_ended_answers_leave_and_others_take_their_place(pieces: Any) -> None:
+    model = Counting(pieces)
+    answers = drawn(model, Draws(40, seed=1), Decoding(60, batch=8))
+    stepped = [rows for rows in model.rows if rows > 1]
+    busy = np.mean(stepped[: len(stepped) * 3 // 4])
+    assert len({a.token_count for a in answers.values()}) > 10
+    assert busy > 0.75 * 8
+
+
+def test_prompts_are_read_only_as_there_is_room(pieces: Any) -> None:
+    taken: list[int] = []
+
+    def prompts() -> Iterator[str]:
+        for number in range(1000):
+            taken.append(number)
+            yield "ab"
+
+    found = nescio.sample_stream(
+        pieces, prompts(), Draws(2), decoding=Decoding(5, batch=6)
+    )
+    for _ in range(10):
+        next(found)
+    assert len(taken) < 20
+
+
+def test_an_answer_is_given_as_soon_as_it_has_ended(pieces: Any) -> None:
+    found = nescio.sample_stream(pieces, ["ab"], Draws(20, seed=2))
+    lengths = [answer.token_count for _, answer in found]
+    assert lengths == sorted(lengths)
+    assert len(set(lengths)) > 3
+
+
+@pytest.mark.parametrize(
+    ("prompts", "message"),
+    [(["a", "b\ud800"], r"prompt 1: .*surrogate"), (["a", "a", "zz"], "prompt 2: ")],
+)
+def test_a_bad_prompt_is_named_by_its_number(
+    pieces: Any, prompts: list[str], message: str
+) -> None:
+    with pytest.raises(InvalidText, match=message):
+        list(nescio.sample_stream(pieces, prompts, Draws(1), decoding=Decoding(2)))
+
+
+def test_no_prompts_give_no_answers(pieces: Any) -> None:
+    assert list(nescio.sample_stream(pieces, [], Draws(3))) == []
+
+
+def test_one_text_for_prompts_is_refused(pieces: Any) -> None:
+    with pytest.raises(InvalidInput, match="one text"):
+        nescio.sample_stream(pieces, "ab", Draws(3))
+
+
+@pytest.mark.parametrize("bad", [{"n": 0}, {"n": -1}, {"n": 2, "seed": -1}])
+def test_draws_that_make_no_sense_are_refused(bad: dict[str, int]) -> None:
+    with pytest.raises(InvalidInput):
+        Draws(**bad)
+
+
+def test_an_empty_batch_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="batch is 0"):
+        Decoding(batch=0)
+
+
+def test_statistics_that_are_not_wanted_are_not_there(pieces: Any) -> None:
+    decoding = Decoding(4, detail=Detail(top=0))
+    ((_, answer),) = nescio.sample_stream(pieces, ["a"], Draws(1), decoding=decoding)
+    assert len(answer.trace.candidates.ids) == 0
+    assert np.isfinite(answer.trace.entropy[answer.trace.scored]).all()
+
+
+def test_a_model_that_fails_half_way_has_given_what_had_ended(pieces: Any) -> None:
+    class Failing(Counting):
+        def extend(self, contexts: Any, tokens: Any) -> Any:
+            if len(self.rows) == 9:
+                raise NescioError("the engine is gone")
+            return super().extend(contexts, tokens)
+
+    found = nescio.sample_stream(Failing(pieces), ["ab"], Draws(20, seed=2))
+    kept = []
+    with pytest.raises(NescioError, match="is gone"):
+        kept.extend(answer.draw for _, answer in found)
+    whole = nescio.sample(pieces, "ab", n=20, seed=2)
+    assert kept
+    assert all(whole.answers[draw].token_count <= 9 for draw in kept)
