@@ -1,7 +1,7 @@
-"""The traces in tests/golden/trace_v1.parquet; run this file to write it anew.
+"""The traces in tests/golden/trace_v*.parquet; run this file to write a new schema's.
 
-That file is never written anew once traces of schema 1 have left the house: a reader of
-a later schema has to read it as it is.
+A file that is there is never written anew: a reader of a later schema has to read it
+as it is.
 """
 
 from __future__ import annotations
@@ -10,10 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-from nescio.trace import Candidates, Column, Origin, Trace, write_traces
+from nescio.trace import (
+    SCHEMA_VERSION,
+    Candidates,
+    Column,
+    Origin,
+    Trace,
+    write_traces,
+)
 from tests.traces import make_candidates, make_trace
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "trace_v1.parquet"
+GOLDEN = (
+    Path(__file__).resolve().parents[1] / "golden" / f"trace_v{SCHEMA_VERSION}.parquet"
+)
 
 
 def full_trace() -> Trace:
@@ -81,5 +90,6 @@ def golden_traces() -> tuple[Trace, ...]:
 
 
 if __name__ == "__main__":
-    GOLDEN.parent.mkdir(exist_ok=True)
+    if GOLDEN.exists():
+        raise SystemExit(f"{GOLDEN.name} is there")
     write_traces(GOLDEN, golden_traces())

@@ -65,9 +65,9 @@ def test_any_traces_survive_parquet(tmp_path_factory, many):
     assert tuple(read_traces(path)) == traces
 
 
-def test_the_golden_file_of_schema_1_is_still_read():
-    assert SCHEMA_VERSION == 1
-    assert tuple(read_traces(GOLDEN)) == TRACES
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION + 1))
+def test_the_golden_files_of_every_schema_are_read(version):
+    assert tuple(read_traces(GOLDEN.with_name(f"trace_v{version}.parquet"))) == TRACES
 
 
 def test_empty_candidates_stay_empty_candidates(tmp_path):
@@ -135,8 +135,9 @@ def test_what_is_no_parquet_is_refused(tmp_path, content):
         list(read_traces(path))
 
 
-def test_damage_inside_the_file_is_refused_or_harmless(tmp_path):
-    whole = GOLDEN.read_bytes()
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION + 1))
+def test_damage_inside_the_file_is_refused_or_harmless(tmp_path, version):
+    whole = GOLDEN.with_name(f"trace_v{version}.parquet").read_bytes()
     path = tmp_path / "t.parquet"
     refused = 0
     for place in range(4, len(whole) - 8, 97):
@@ -165,7 +166,13 @@ def test_another_programs_parquet_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("version", "message"),
-    [("2", "schema 2 is newer than 1"), ("1", "t.parquet"), ("one", "not one of")],
+    [
+        ("3", "schema 3 is newer than 2"),
+        ("2", r"t\.parquet: .*'schema_version' is not there"),
+        ("1", r"t\.parquet: .*'schema_version' is not there"),
+        ("0", "not one of"),
+        ("one", "not one of"),
+    ],
 )
 def test_metadata_that_do_not_fit_the_columns_are_refused(tmp_path, version, message):
     table = pa.table({"buffer": [b"x"]}).replace_schema_metadata(
@@ -199,7 +206,7 @@ def test_a_field_that_is_missing_or_something_else_never_crashes(name, value):
         ("offsets", [0, 0.0, 8, 10, 13, 14, 16, 16]),
         ("token_ids", [2**40] * 7),
         ("scored", [0, 0, 1, 1, 1, 1, 1]),
-        ("schema_version", 2),
+        ("schema_version", 3),
         ("schema_version", "1"),
         ("buffer", "not base64!"),
         ("buffer", base64.b64encode(b"another length").decode()),

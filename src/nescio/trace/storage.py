@@ -7,10 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nescio.errors import InvalidInput, SchemaError
-from nescio.trace.encoding import ARRAYS, from_dict, to_dict
+from nescio.trace.layout import ENCODINGS, schema_of, table_of, trace_of
 from nescio.trace.trace import SCHEMA_VERSION, Trace
 
 if TYPE_CHECKING:
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["TraceWriter", "read_traces", "write_traces"]
 
 _METADATA_KEY = b"nescio.schema"
-_NESTED = ("origin", "labels", "renyi", "renyi_orders", "columns", "candidates")
+_REPEATING = ("origin", "segment.list.element", "role.list.element")
 
 
 class TraceWriter:
@@ -46,14 +44,20 @@ class TraceWriter:
         import pyarrow.parquet as pq
 
         self._group = group
-        self._rows: list[dict[str, Any]] = []
-        self._schema = _schema()
-        self._file = pq.ParquetWriter(path, self._schema)
+        self._traces: list[Trace] = []
+        version = str(SCHEMA_VERSION).encode()
+        self._schema = schema_of(SCHEMA_VERSION).with_metadata({_METADATA_KEY: version})
+        packing: dict[str, Any] = {
+            "compression": "zstd",
+            "use_dictionary": list(_REPEATING),
+            "column_encoding": dict(ENCODINGS),
+        }
+        self._file = pq.ParquetWriter(path, self._schema, **packing)
 
     def write(self, trace: Trace) -> None:
         """Take one trace; flushes a full row group."""
-        self._rows.append(_row(trace))
-        if len(self._rows) >= self._group:
+        self._traces.append(trace)
+        if len(self._traces) >= self._group:
             self._flush()
 
     def close(self) -> None:
@@ -73,11 +77,9 @@ class TraceWriter:
         self.close()
 
     def _flush(self) -> None:
-        import pyarrow as pa
-
-        if self._rows:
-            self._file.write_table(pa.Table.from_pylist(self._rows, self._schema))
-            self._rows = []
+        if self._traces:
+            self._file.write_table(table_of(self._traces, self._schema))
+            self._traces = []
 
 
 def write_traces(path: str | Path, traces: Iterable[Trace]) -> None:
@@ -103,10 +105,12 @@ def read_traces(path: str | Path) -> Iterator[Trace]:
         raise InvalidInput(f"{path}: there is no such file")
     try:
         with pq.ParquetFile(path) as file:
-            _check_schema(file.schema_arrow, name)
+            version = _schema_version(file.schema_arrow, name)
             for batch in file.iter_batches(batch_size=16):
-                for row in batch.to_pylist():
-                    yield _trace(row, name)
+                columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+                for row in range(len(batch)):
+                    fields = {key: column[row] for key, column in columns.items()}
+                    yield trace_of(fields, version, name)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise SchemaError(
             f"{name}: not a Parquet file, damaged, or its writer was never closed: "
@@ -114,53 +118,21 @@ def read_traces(path: str | Path) -> Iterator[Trace]:
         ) from error
 
 
-def _check_schema(schema: pa.Schema, name: str) -> None:
-    version = (schema.metadata or {}).get(_METADATA_KEY)
-    if version is None or not version.isdigit():
+def _schema_version(schema: pa.Schema, name: str) -> int:
+    text = (schema.metadata or {}).get(_METADATA_KEY)
+    if text is None or not text.isdigit() or int(text) < 1:
         raise SchemaError(f"{name}: a Parquet file, but not one of nescio's traces")
-    if int(version) > SCHEMA_VERSION:
+    if int(text) > SCHEMA_VERSION:
         raise SchemaError(
-            f"{name}: schema {int(version)} is newer than {SCHEMA_VERSION}; "
+            f"{name}: schema {int(text)} is newer than {SCHEMA_VERSION}; "
             "read it with a newer nescio"
         )
-
-
-def _schema() -> pa.Schema:
-    import pyarrow as pa
-
-    columns: list[tuple[str, Any]] = [("schema_version", pa.int32())]
-    columns += [("buffer", pa.binary()), ("stop", pa.string())]
-    columns += [
-        (name, pa.list_(pa.from_numpy_dtype(np.dtype(dtype))))
-        for name, dtype in ARRAYS.items()
-    ]
-    columns += [(name, pa.string()) for name in _NESTED]
-    return pa.schema(columns, metadata={_METADATA_KEY: str(SCHEMA_VERSION).encode()})
-
-
-def _row(trace: Trace) -> dict[str, Any]:
-    import json
-
-    fields = to_dict(trace)
-    row: dict[str, Any] = {name: getattr(trace, name) for name in ARRAYS}
-    for name, values in row.items():
-        if values is not None and values.dtype.kind == "f":
-            row[name] = [None if x != x else x for x in values.tolist()]
-    row |= {name: json.dumps(fields[name]) for name in _NESTED}
-    return row | {
-        "buffer": trace.buffer,
-        "stop": trace.stop,
-        "schema_version": trace.schema_version,
-    }
-
-
-def _trace(row: dict[str, Any], name: str) -> Trace:
-    import base64
-    import json
-
-    try:
-        fields = row | {name: json.loads(row[name]) for name in _NESTED}
-        fields["buffer"] = base64.b64encode(row["buffer"]).decode("ascii")
-        return from_dict(fields)
-    except (KeyError, TypeError, ValueError) as error:
-        raise SchemaError(f"{name}: {error}") from error
+    wanted = schema_of(int(text))
+    for field in wanted:
+        found = schema.get_all_field_indices(field.name)
+        if len(found) != 1 or not schema.field(found[0]).type.equals(field.type):
+            raise SchemaError(
+                f"{name}: says it holds traces of schema {int(text)}, but its column "
+                f"{field.name!r} is not there or is no {field.type}"
+            )
+    return int(text)

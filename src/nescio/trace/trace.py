@@ -26,7 +26,7 @@ __all__ = [
     "Trace",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SEGMENTS = ("prompt", "completion", "template")
 """What ``Trace.segment`` counts: asked, answered or scored, and put there by rule."""
 ROLES = ("none", "system", "user", "assistant", "tool")
