@@ -39,6 +39,7 @@ def test_the_public_names_are_these() -> None:
         "Window",
         "__version__",
         "bits_per_byte",
+        "bits_per_byte_difference",
         "bits_per_character",
         "bits_per_token",
         "bootstrap_blocks",

@@ -33,6 +33,7 @@ _HOMES = {
     "nescio.errors": ("NescioError",),
     "nescio.information": (
         "bits_per_byte",
+        "bits_per_byte_difference",
         "bits_per_character",
         "bits_per_token",
         "entropy_rate",
@@ -105,6 +106,7 @@ __all__ = [
     "Window",
     "__version__",
     "bits_per_byte",
+    "bits_per_byte_difference",
     "bits_per_character",
     "bits_per_token",
     "bootstrap_blocks",
@@ -167,6 +169,7 @@ if TYPE_CHECKING:
     from nescio.decoding import stream as stream
     from nescio.errors import NescioError as NescioError
     from nescio.information import bits_per_byte as bits_per_byte
+    from nescio.information import bits_per_byte_difference as bits_per_byte_difference
     from nescio.information import bits_per_character as bits_per_character
     from nescio.information import bits_per_token as bits_per_token
     from nescio.information import entropy_rate as entropy_rate

@@ -12,10 +12,12 @@ from nescio.information.likelihood import (
     summary,
     total_surprisal,
 )
+from nescio.information.paired import bits_per_byte_difference
 
 __all__ = [
     "LIKELIHOOD_MEASURES",
     "bits_per_byte",
+    "bits_per_byte_difference",
     "bits_per_character",
     "bits_per_token",
     "entropy_rate",
