@@ -1,5 +1,6 @@
 """Fixtures of the tests alone; what doctests share stands in the top conftest.py."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,3 +10,16 @@ import pytest
 def project() -> Path:
     """The folder of pyproject.toml."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def reference_data(project: Path) -> Path:
+    """The folder of the reference data sets: NESCIO_DATA, or beside the checkout."""
+    named = os.environ.get("NESCIO_DATA")
+    folder = Path(named) if named else project.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.fail(
+            f"{folder} is not there: name the reference data in NESCIO_DATA, or leave "
+            "these tests out with -m 'not reference_data'"
+        )
+    return folder

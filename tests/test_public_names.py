@@ -16,6 +16,10 @@ import nescio
 def test_the_public_names_are_these() -> None:
     assert nescio.__all__ == sorted(nescio.__all__)
     assert set(nescio.__all__) == {
+        "Corpus",
+        "CorpusFields",
+        "CorpusSettings",
+        "CorpusSummary",
         "Decoding",
         "Detail",
         "Draws",
@@ -53,6 +57,7 @@ def test_the_public_names_are_these() -> None:
         "log_softmax",
         "pair_statistics",
         "perplexity",
+        "read_corpus",
         "read_outcomes",
         "read_predictions",
         "read_traces",
@@ -60,6 +65,7 @@ def test_the_public_names_are_these() -> None:
         "sample",
         "sample_stream",
         "score",
+        "score_corpus",
         "score_texts",
         "spans",
         "stream",

@@ -16,6 +16,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
+    "nescio.corpus": (
+        "Corpus",
+        "CorpusFields",
+        "CorpusSettings",
+        "CorpusSummary",
+        "read_corpus",
+        "score_corpus",
+    ),
     "nescio.decoding": (
         "Decoding",
         "Detail",
@@ -83,6 +91,10 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Corpus",
+    "CorpusFields",
+    "CorpusSettings",
+    "CorpusSummary",
     "Decoding",
     "Detail",
     "Draws",
@@ -120,6 +132,7 @@ __all__ = [
     "log_softmax",
     "pair_statistics",
     "perplexity",
+    "read_corpus",
     "read_outcomes",
     "read_predictions",
     "read_traces",
@@ -127,6 +140,7 @@ __all__ = [
     "sample",
     "sample_stream",
     "score",
+    "score_corpus",
     "score_texts",
     "spans",
     "stream",
@@ -155,6 +169,12 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     __version__: str
+    from nescio.corpus import Corpus as Corpus
+    from nescio.corpus import CorpusFields as CorpusFields
+    from nescio.corpus import CorpusSettings as CorpusSettings
+    from nescio.corpus import CorpusSummary as CorpusSummary
+    from nescio.corpus import read_corpus as read_corpus
+    from nescio.corpus import score_corpus as score_corpus
     from nescio.decoding import Decoding as Decoding
     from nescio.decoding import Detail as Detail
     from nescio.decoding import Draws as Draws

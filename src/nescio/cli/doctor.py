@@ -12,7 +12,20 @@ from nescio.visible import visible
 
 __all__ = ["doctor"]
 
-_LIBRARIES = ("numpy", "scipy", "pyarrow", "torch", "transformers", "tokenizers")
+_LIBRARIES = (
+    "numpy",
+    "scipy",
+    "pyarrow",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "openvino",
+)
+_NEEDED = {
+    "table": (),
+    "openvino": ("openvino", "torch", "transformers"),
+    "transformers": ("torch", "transformers"),
+}
 
 
 def doctor(as_json: AsJson = False) -> None:
@@ -38,7 +51,7 @@ def _found() -> dict[str, Any]:
     from nescio.specification import ENGINES
 
     libraries = {name: _version(name) for name in _LIBRARIES}
-    usable = [e for e in ENGINES if e != "transformers" or _can_run_transformers()]
+    usable = [engine for engine in ENGINES if _can_run(engine)]
     return {
         "nescio": nescio_version(),
         "python": platform.python_version(),
@@ -46,7 +59,8 @@ def _found() -> dict[str, Any]:
         "kernel": kernel_path(),
         "native": _native(),
         "engines": ", ".join(usable),
-        "precision": "f32 (default, reference), bf16",
+        "precision": "f32 (default, reference), bf16" + _bfloat16(),
+        "threads": _threads(),
         "libraries": libraries,
         "cache": str(catalogue.cache_directory()),
         "models": {
@@ -55,6 +69,7 @@ def _found() -> dict[str, Any]:
             else "not installed"
             for name in catalogue.CATALOGUE
         },
+        "exports": _exports(),
     }
 
 
@@ -65,8 +80,37 @@ def _version(library: str) -> str:
         return "not installed"
 
 
-def _can_run_transformers() -> bool:
-    return all(_version(name) != "not installed" for name in ("torch", "transformers"))
+def _can_run(engine: str) -> bool:
+    return all(_version(name) != "not installed" for name in _NEEDED[engine])
+
+
+def _bfloat16() -> str:
+    """What is to be said of bf16 on this processor."""
+    if not _can_run("openvino"):
+        return ""
+    from nescio.errors import CapabilityError
+    from nescio.models.openvino_runtime import check_precision
+
+    try:
+        check_precision("bf16")
+    except CapabilityError:
+        return " (openvino: not on this processor)"
+    return ""
+
+
+def _threads() -> int:
+    from nescio.models.openvino_runtime import thread_count
+
+    return thread_count()
+
+
+def _exports() -> str:
+    """What openvino keeps of exported models."""
+    from nescio.models.openvino_cache import kept
+
+    places = kept()
+    size = sum(file.stat().st_size for place in places for file in place.iterdir())
+    return f"{len(places)}, {size / 1e6:.0f} MB" if places else "none"
 
 
 def _cores() -> int:

@@ -17,7 +17,7 @@ from nescio.visible import visible
 if TYPE_CHECKING:
     from nescio.models.fetching import Report
 
-__all__ = ["fetching", "loaded"]
+__all__ = ["fetching", "interrupts", "loaded"]
 
 
 def loaded(
@@ -33,7 +33,7 @@ def loaded(
 @contextmanager
 def fetching() -> Iterator[Report]:
     """A bar on a terminal; elsewhere one line for each thing begun."""
-    with _interrupts() as pressed, _bar() if sys.stderr.isatty() else _lines() as show:
+    with interrupts() as pressed, _bar() if sys.stderr.isatty() else _lines() as show:
 
         def report(stage: str, share: float | None) -> None:
             if pressed.is_set():
@@ -46,7 +46,7 @@ def fetching() -> Iterator[Report]:
 
 
 @contextmanager
-def _interrupts() -> Iterator[threading.Event]:
+def interrupts() -> Iterator[threading.Event]:
     """Remember Ctrl-C: Python drops an interrupt that strikes inside a destructor."""
     pressed = threading.Event()
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or (

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nescio.cli import demo, doctor, models, trace
+from nescio.cli import demo, doctor, models, sample, score, trace
 from nescio.errors import NescioError
 from nescio.visible import visible
 
@@ -26,6 +26,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(name="trace", no_args_is_help=False)(trace.trace)
+app.command(name="score")(score.score)
+app.command(name="sample")(sample.sample)
 app.command(name="demo")(demo.demo)
 app.command(name="doctor")(doctor.doctor)
 app.add_typer(models.app, name="models")
@@ -69,6 +71,9 @@ def run(arguments: list[str] | None = None) -> int:
         app(args=arguments)
     except NescioError as error:
         return _refused(str(error))
+    except score.Stopped as stopped:
+        typer.echo(f"nescio: {visible(str(stopped))}", err=True)
+        return _INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output has left; keep Python from flushing into nothing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

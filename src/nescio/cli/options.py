@@ -62,7 +62,11 @@ ModelName = Annotated[
     ),
 ]
 EngineName = Annotated[
-    str | None, typer.Option("--engine", help="The backend: transformers or table.")
+    str | None,
+    typer.Option(
+        "--engine",
+        help="The backend: openvino, transformers or table; default: the fastest.",
+    ),
 ]
 AcceptLicense = Annotated[
     bool,
@@ -151,14 +155,14 @@ def _umask() -> int:
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+def progress(what: str, *, of: str = "tokens") -> Iterator[Callable[[int, int], None]]:
     """A progress bar on standard error, where that is a terminal."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     bars = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed}/{task.total} tokens"),
+        TextColumn(f"{{task.completed}}/{{task.total}} {of}"),
         TimeRemainingColumn(),
         console=console(stderr=True),
         transient=True,

@@ -23,11 +23,11 @@ from jaxtyping import Float, Int
 from nescio.errors import (
     InvalidDistribution,
     InvalidInput,
-    InvalidText,
     SchemaError,
     UnknownModel,
 )
 from nescio.models.protocol import LogitBlock
+from nescio.models.spelling import fewest_tokens
 from nescio.models.vocabulary import Vocabulary
 from nescio.trace import Origin
 
@@ -93,7 +93,7 @@ class Table:
         """The one ``<start>`` token."""
         return (self.vocabulary.size - 1,)
 
-    @property
+    @cached_property
     def order(self) -> int:
         """How many tokens back a row can look."""
         return max(map(len, self.rows))
@@ -109,7 +109,7 @@ class Table:
         Raises:
             InvalidText: a byte that no sequence of tokens spells.
         """
-        return _fewest(text, self.vocabulary)
+        return fewest_tokens(text, self.vocabulary)
 
     def row(self, tokens: Sequence[int]) -> Float[np.ndarray, " vocab"]:
         """Log P(next token | tokens), nats, exact."""
@@ -146,19 +146,24 @@ class Table:
         rows: int = 128,
     ) -> Iterator[LogitBlock]:
         """Exact log-probabilities after each position, in blocks."""
-        places = [
-            (index, position)
-            for index, ids in enumerate(sequences)
-            for position in range(skip[index], len(ids) - 1)
-        ]
-        for begin in range(0, len(places), rows):
-            part = places[begin : begin + rows]
-            logits = [
-                self.row(sequences[i][max(0, p - self.order) : p + 1].tolist())
-                for i, p in part
-            ]
-            where = np.array(part, dtype=np.int64)
-            yield LogitBlock(where[:, 0], where[:, 1], np.stack(logits))
+        if not sequences:
+            return
+        order = self.order
+        padding = np.full(order, self.start[0], dtype=np.int32)  # rows ignore it
+        flat = np.concatenate([part for ids in sequences for part in (padding, ids)])
+        lengths = np.array([len(ids) for ids in sequences], dtype=np.int64)
+        skipped = np.array(skip, dtype=np.int64)
+        begins = np.cumsum(lengths + order) - lengths - order
+        ends = np.cumsum(np.maximum(lengths - 1 - skipped, 0))
+        for begin in range(0, int(ends[-1]), rows):
+            row = np.arange(begin, min(begin + rows, int(ends[-1])))
+            owner = np.searchsorted(ends, row, side="right")
+            position = row - ends[owner] + lengths[owner] - 1
+            first = begins[owner] + position
+            recent = flat[first[:, None] + np.arange(order + 1)]
+            known, which = np.unique(recent, axis=0, return_inverse=True)
+            logits = np.stack([self.row(tokens) for tokens in known.tolist()])
+            yield LogitBlock(owner, position, logits[which])
 
     def enumerate(self, length: int) -> Iterator[tuple[tuple[int, ...], float]]:
         """Every sequence of ``length`` tokens, or shorter and ended, that is possible.
@@ -363,28 +368,3 @@ def _row(
 def _row_entropy(logp: Float[np.ndarray, " vocab"]) -> float:
     possible = logp[logp > -np.inf]
     return float(-(np.exp(possible) * possible).sum())
-
-
-def _fewest(text: bytes, vocabulary: Vocabulary) -> Int[np.ndarray, " n"]:
-    """Dynamic programme from the end: fewest tokens, then the longest first one."""
-    known = vocabulary.ids_by_bytes
-    longest = max((len(token) for token in known), default=0)
-    cost = np.full(len(text) + 1, np.inf)
-    cost[len(text)] = 0.0
-    choice = np.zeros(len(text), dtype=np.int64)
-    for begin in range(len(text) - 1, -1, -1):
-        for width in range(min(longest, len(text) - begin), 0, -1):
-            if text[begin : begin + width] not in known:
-                continue
-            if cost[begin + width] + 1 < cost[begin]:
-                cost[begin], choice[begin] = cost[begin + width] + 1, width
-    ids, begin = [], 0
-    while begin < len(text):
-        if not choice[begin]:
-            raise InvalidText(
-                f"this table cannot write the text from byte {begin} on: "
-                f"{text[begin : begin + 8]!r}"
-            )
-        ids.append(known[text[begin : begin + int(choice[begin])]][0])
-        begin += int(choice[begin])
-    return np.array(ids, dtype=np.int32)

@@ -1,0 +1,328 @@
+"""The job in its directory: what was asked, what was found, who works on it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from nescio.corpus.documents import CorpusFields
+from nescio.corpus.survey import Plan, ShardSize
+from nescio.decoding import Window
+from nescio.errors import InvalidInput, SchemaError
+from nescio.outcome.estimate import nescio_version
+from nescio.trace import Origin
+
+__all__ = [
+    "JOB_FILE",
+    "SUMMARY_FILE",
+    "Asked",
+    "CorpusSettings",
+    "Job",
+    "Keep",
+    "check_same",
+    "held",
+    "read_job",
+    "remove_partial",
+    "shard_path",
+    "write_file",
+    "write_job",
+]
+
+Keep = Literal["summary", "tokens", "candidates"]
+"""What stays of every document: sums, also every token, also what else it could be."""
+
+JOB_FILE, SUMMARY_FILE, _LOCK, _SHARDS = "job.json", "summary.json", ".lock", "shards"
+_SCHEMA = 1
+_PARTIAL = ".*.part"
+
+
+@dataclass(frozen=True)
+class CorpusSettings:
+    """How a corpus is scored, and what is kept.
+
+    Args:
+        window: how texts are laid and batched.
+        keep: ``"summary"`` (sums, some 100 bytes a document), ``"tokens"`` (also the
+            text and every token) or ``"candidates"`` (also the most probable ones).
+        top: how many candidates a token keeps, with ``keep="candidates"``.
+        skip_bad: record bad documents and count them instead of refusing them.
+        shard: how large a shard is.
+
+    Raises:
+        InvalidInput: another ``keep``, or a ``top`` below 1.
+    """
+
+    window: Window = field(default_factory=Window)
+    keep: Keep = "summary"
+    top: int = 10
+    skip_bad: bool = False
+    shard: ShardSize = field(default_factory=ShardSize)
+
+    def __post_init__(self) -> None:
+        if self.keep not in get_args(Keep):
+            raise InvalidInput(f"keep is {self.keep!r}: choose one of {get_args(Keep)}")
+        if self.top < 1:
+            raise InvalidInput(f"top is {self.top}: at least 1, or keep less")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """All that decides the result of a job, beside its documents.
+
+    Args:
+        model: the specification the model is loaded from.
+        fields: which fields are read.
+        settings: how they are scored.
+        engine: the backend that was named; None: the one the model implies.
+    """
+
+    model: str
+    fields: CorpusFields = field(default_factory=CorpusFields)
+    settings: CorpusSettings = field(default_factory=CorpusSettings)
+    engine: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        chosen = self.settings
+        return {
+            "model": self.model,
+            "engine": self.engine,
+            "fields": self.fields.to_dict(),
+            "window": dict(vars(chosen.window)),
+            "keep": chosen.keep,
+            "top": chosen.top if chosen.keep == "candidates" else None,
+            "skip_bad": chosen.skip_bad,
+            "shard": dict(vars(chosen.shard)),
+        }
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as ``job.json`` holds it.
+
+    Args:
+        asked: `Asked` as JSON values.
+        source: the documents: name, format, SHA-256.
+        origin: the model's, with how texts were laid.
+        plan: how the documents are divided.
+        version: of nescio that began it.
+    """
+
+    asked: Mapping[str, Any]
+    source: Mapping[str, Any]
+    origin: Origin
+    plan: Plan
+    version: str = field(default_factory=nescio_version)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            "schema": _SCHEMA,
+            "nescio": self.version,
+            "asked": dict(self.asked),
+            "source": dict(self.source),
+            "origin": self.origin.to_dict(),
+            "plan": self.plan.to_dict(),
+        }
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything that is in it."""
+        raw = json.dumps(self.to_dict(), sort_keys=True).encode("ascii")
+        return hashlib.sha256(raw).hexdigest()
+
+
+def shard_path(directory: Path, shard: int) -> Path:
+    """Where a shard lies."""
+    return directory / _SHARDS / f"{shard:05d}.parquet"
+
+
+def write_job(directory: Path, job: Job) -> None:
+    """Write ``job.json`` and make room for the shards."""
+    try:
+        (directory / _SHARDS).mkdir(exist_ok=True)
+    except OSError as error:
+        raise _unwritable(directory / _SHARDS, error) from error
+    text = json.dumps(job.to_dict(), indent=1, allow_nan=False) + "\n"
+    write_file(directory / JOB_FILE, text.encode("ascii"))
+
+
+def read_job(directory: Path) -> Job | None:
+    """The job of a directory, or None where there is none yet.
+
+    Raises:
+        SchemaError: damaged, or of a newer nescio.
+        InvalidInput: the directory holds something else.
+    """
+    try:
+        raw = (directory / JOB_FILE).read_bytes()
+    except FileNotFoundError:
+        _check_empty(directory)
+        return None
+    except OSError as error:
+        raise InvalidInput(f"{directory / JOB_FILE}: {error.strerror}") from error
+    try:
+        found = json.loads(raw.decode("utf-8"))
+        if found["schema"] > _SCHEMA:
+            raise SchemaError(
+                f"{directory}: job schema {found['schema']} is newer than {_SCHEMA}; "
+                "use a newer nescio"
+            )
+        origin, plan = Origin(**found["origin"]), Plan.from_dict(found["plan"])
+        return Job(found["asked"], found["source"], origin, plan, found["nescio"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, SchemaError):
+            raise
+        raise SchemaError(
+            f"{directory / JOB_FILE} is not a job of nescio, or damaged: {error!r}"
+        ) from error
+
+
+def check_same(
+    directory: Path, there: Mapping[str, Any], now: Mapping[str, Any]
+) -> None:
+    """Refuse to go on with another job, saying what differs.
+
+    Raises:
+        InvalidInput: naming each setting, as it is there and as it is now.
+    """
+    one, other = _flat(there), _flat(now)
+    differing = [
+        f"{name} is {one.get(name)!r} there and {other.get(name)!r} now"
+        for name in dict.fromkeys([*one, *other])
+        if one.get(name) != other.get(name)
+    ]
+    if differing:
+        raise InvalidInput(
+            f"{directory} holds another job: {'; '.join(differing[:6])}. Ask for the "
+            "same again, or name another directory"
+        )
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, inner in value.items():
+        if isinstance(inner, Mapping):
+            found |= _flat(inner, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = inner
+    return found
+
+
+@contextmanager
+def held(directory: Path) -> Iterator[None]:
+    """Work in a directory alone, made if it is not there; leave no empty one behind.
+
+    Raises:
+        InvalidInput: no directory one can write to, or another process is at work.
+    """
+    from filelock import FileLock, Timeout
+
+    made = _made(directory)
+    lock = FileLock(directory / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InvalidInput(
+            f"{directory}: another process is at work on this job; wait for it, or "
+            "name another directory"
+        ) from error
+    except OSError as error:
+        raise _no_directory(directory, error) from error
+    try:
+        yield
+    finally:
+        begun = (directory / JOB_FILE).exists()
+        if not begun:
+            (directory / _LOCK).unlink(missing_ok=True)
+        lock.release()
+        if made and not begun:
+            with contextlib.suppress(OSError):  # not empty: somebody else's by now
+                directory.rmdir()
+
+
+def _made(directory: Path) -> bool:
+    if directory.exists() and not directory.is_dir():
+        raise InvalidInput(f"{directory} is a file; name a directory")
+    try:
+        directory.mkdir()
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _no_directory(directory, error) from error
+    return True
+
+
+def _check_empty(directory: Path) -> None:
+    """Refuse a directory with anything but what a job leaves that has not begun."""
+    foreign = sorted(
+        path.name
+        for path in directory.iterdir()
+        if path.name not in (_LOCK, f".{JOB_FILE}.part")
+        and not (path.name == _SHARDS and path.is_dir() and not any(path.iterdir()))
+    )
+    if foreign:
+        raise InvalidInput(
+            f"{directory} is not empty ({foreign[0]!r} is there) and holds no job of "
+            "nescio; name a new directory"
+        )
+
+
+def remove_partial(directory: Path) -> None:
+    """Remove what a process that was killed had not finished; of a job's directory."""
+    for folder in (directory, directory / _SHARDS):
+        for path in folder.glob(_PARTIAL):
+            path.unlink(missing_ok=True)
+
+
+def write_file(path: Path, content: bytes | memoryview) -> None:
+    """Write a file as a whole or not at all, and see it on the disk.
+
+    Raises:
+        InvalidInput: it cannot be written; what was there stays.
+    """
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+            _settle(path.parent)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _settle(directory: Path) -> None:
+    """See a new name on the disk too, where a directory can be opened for that."""
+    if os.name == "nt":
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _unwritable(path: Path, error: OSError) -> InvalidInput:
+    return InvalidInput(
+        f"{path} cannot be written: {error.strerror}; what was finished is kept, and "
+        "the same command goes on from there"
+    )
+
+
+def _no_directory(directory: Path, error: OSError) -> InvalidInput:
+    return InvalidInput(
+        f"{directory} cannot be written: {error.strerror}; name a directory one can "
+        "write to, in one that is there"
+    )
