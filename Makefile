@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The peers that benchmarks run beside nescio have an environment of their own.
+PEERS := benchmarks/.venv
 REPORT ?= demo.html
 # An index with torch's CPU builds, for Linux where the usual one gives the CUDA build:
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
@@ -52,16 +54,17 @@ verify: $(VENV)/.dev model ## the long checks; writes results/*.json
 	  case "$$script" in *'*'* | */test_* | */conftest.py) continue ;; esac; \
 	  echo "== $$script"; $(BIN)/python "$$script"; done
 
-bench: $(VENV)/.dev model ## speed, memory and import time
-	@set -e; for script in benchmarks/[a-z]*.py; do \
-	  echo "== $$script"; $(BIN)/python "$$script"; done
+bench: $(PEERS)/.peers model ## speed and memory beside the peers; writes results/
+	@$(BIN)/nescio models get gemma3-270m --accept-license
+	@set -e; for script in import_time kernel engine corpus_scoring sampling; do \
+	  echo "== benchmarks/$$script.py"; $(PEERS)/bin/python benchmarks/$$script.py; done
 
 docs: $(VENV)/.dev ## build the documentation into site/
 	@$(BIN)/mkdocs --quiet build --strict
 	@echo "site/index.html"
 
 clean: ## remove everything that was built, .venv too
-	rm -rf $(VENV) build dist site htmlcov .coverage .pytest_cache .ruff_cache \
+	rm -rf $(VENV) $(PEERS) build dist site htmlcov .coverage .pytest_cache .ruff_cache \
 	  .hypothesis .import_linter_cache demo.html demo-answer.html src/nescio/_native.*.so
 	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
@@ -81,6 +84,17 @@ $(VENV)/.build: constraints.txt | $(BIN)/python
 	@set -o pipefail; $(INSTALL) scikit-build-core nanobind \
 	  $$(command -v cmake >/dev/null || echo cmake) \
 	  $$(command -v ninja >/dev/null || echo ninja) 2>&1 | $(SHORTEN)
+	@touch $@
+
+$(PEERS)/.peers: $(INPUTS) benchmarks/requirements.txt $(VENV)/.local
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@echo "== installing nescio and its peers into $(PEERS); this takes minutes"
+	@set -o pipefail; pip="$(PEERS)/bin/python -m pip --disable-pip-version-check \
+	  install --no-compile --constraint constraints.txt \
+	  --constraint benchmarks/constraints.txt \
+	  $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))"; { \
+	  $$pip -r benchmarks/requirements.txt scikit-build-core nanobind \
+	  && $$pip --no-build-isolation --editable ".[local]"; } 2>&1 | $(SHORTEN)
 	@touch $@
 
 $(VENV)/.local: EXTRAS := local

@@ -21,7 +21,7 @@ from nescio.trace.trace import SEGMENTS
 __all__ = ["score", "score_texts"]
 
 Progress = Callable[[int, int], None]
-_BLOCK_ELEMENTS = 2**23
+_BLOCK_ELEMENTS = 2**25
 _COMPLETION, _PROMPT = SEGMENTS.index("completion"), SEGMENTS.index("prompt")
 
 

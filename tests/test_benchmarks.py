@@ -1,0 +1,124 @@
+"""The benchmarks: they start without the peers, and their arithmetic is right."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPTS = ("corpus_scoring", "sampling")
+
+
+@pytest.fixture
+def benchmarks(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = project / "benchmarks"
+    monkeypatch.syspath_prepend(str(folder))
+    return folder
+
+
+@pytest.fixture
+def measuring(benchmarks: Path) -> ModuleType:
+    assert (benchmarks / "measuring.py").exists()
+    return importlib.import_module("measuring")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_explains_itself_without_any_peer(script: str, project: Path) -> None:
+    path = project / "benchmarks" / f"{script}.py"
+    command = [sys.executable, str(path), "--help"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "--quick" in run.stdout
+    assert "--threads" in run.stdout
+
+
+def test_a_missing_peer_is_left_out_and_said(project: Path, tmp_path: Path) -> None:
+    script = tmp_path / "peer.py"
+    script.write_text(
+        "import sys\n"
+        f"sys.path.insert(0, {str(project / 'benchmarks')!r})\n"
+        "from measuring import serve\n"
+        "def prepare(task):\n"
+        "    import a_peer_that_is_not_there\n"
+        "serve(sys.argv[2], prepare)\n"
+    )
+    task = json.dumps({"name": "peer"})
+    run = subprocess.run(
+        [sys.executable, str(script), "--worker", task],
+        capture_output=True,
+        text=True,
+        check=True,
+        input="",
+    )
+    said = json.loads(run.stdout)["unavailable"]
+    assert said == "a_peer_that_is_not_there is not installed; `make bench` installs it"
+
+
+WORKING = """
+import sys
+sys.path.insert(0, {folder!r})
+from measuring import Prepared, serve
+def prepare(task):
+    print("noise on standard output")
+    if task["name"] == "broken":
+        raise SystemExit("no such luck")
+    return Prepared(lambda: {{"twice": 2 * task["number"]}}, lambda: {{"warm": True}})
+serve(sys.argv[2], prepare)
+"""
+
+
+def test_methods_take_turns_and_a_broken_one_is_left_out(
+    measuring: ModuleType, benchmarks: Path, tmp_path: Path
+) -> None:
+    script = tmp_path / "work.py"
+    script.write_text(WORKING.format(folder=str(benchmarks)))
+    methods = [
+        measuring.Method("good", "good", {"number": 21}),
+        measuring.Method("bad", "broken", {"number": 1}),
+    ]
+    found, left_out = measuring.side_by_side(str(script), methods, rounds=2, threads=1)
+    assert [one.method.label for one in found] == ["good"]
+    assert found[0].answer == {"twice": 42}
+    assert found[0].facts["warm"] is True
+    assert len(found[0].seconds) == 2
+    assert left_out == {"bad": "its process ended with code 1: no such luck"}
+
+
+def test_a_ratio_is_taken_within_each_round(measuring: ModuleType) -> None:
+    found = measuring.ratio([1.0, 2.0, 4.0], [3.0, 4.0, 20.0])
+    assert (found.value, found.low, found.high) == (3.0, 2.0, 5.0)
+
+
+def test_the_columns_of_a_table_stand_under_their_heads(measuring: ModuleType) -> None:
+    shown = measuring.table(["name", "x"], [["a", "1.0"], ["longer", "10.0"]])
+    assert shown.splitlines() == [
+        "name       x",
+        "------------",
+        "a        1.0",
+        "longer  10.0",
+    ]
+
+
+def test_documents_differ_and_are_the_same_every_time(benchmarks: Path) -> None:
+    assert benchmarks.is_dir()
+    documents = importlib.import_module("documents")
+    first, again = documents.corpus(), documents.corpus()
+    sizes = [len(text.encode("utf-8")) for text in first.documents]
+    assert first.digest == again.digest
+    assert len(set(first.documents)) == len(sizes) == 17
+    assert min(sizes) >= 250
+    assert 2_600 <= max(sizes) < 2_700
+
+
+def test_documents_are_there_without_the_reference_data(
+    benchmarks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = importlib.import_module("documents")
+    monkeypatch.setattr(documents, "_PLAYS", benchmarks / "absent.txt")
+    found = documents.corpus()
+    assert found.source == "the packaged passage"
+    assert len(set(found.documents)) == 17
