@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
-LIBRARIES = ("nescio", "numpy", "torch", "transformers")
+LIBRARIES = ("nescio", "numpy", "openvino", "torch", "transformers")
 
 
 def write_result(name: str, found: dict[str, Any], **recipe: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import nescio
-from nescio.errors import InvalidInput, UnknownModel
+from nescio.errors import InvalidInput, MissingDependency, UnknownModel
 from nescio.specification import parse_specification
 
 
@@ -53,8 +53,21 @@ def test_a_specification_that_makes_no_sense_is_refused(
         nescio.load(text)
 
 
+def test_a_missing_engine_that_was_named_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from nescio.models import openvino_runtime
+
+    monkeypatch.setattr(openvino_runtime, "find_spec", lambda _name: None)
+    with pytest.raises(MissingDependency, match=r"pip install 'nescio\[local\]'"):
+        nescio.load("smollm2", engine="openvino")
+
+
 def test_an_engine_that_cannot_run_the_model_is_refused_by_name() -> None:
-    with pytest.raises(InvalidInput, match="'transformers' cannot run 'table:coin'"):
-        nescio.load("table:coin", engine="transformers")
+    for engine in ("transformers", "openvino"):
+        with pytest.raises(InvalidInput, match=f"'{engine}' cannot run 'table:coin'"):
+            nescio.load("table:coin", engine=engine)
+    with pytest.raises(InvalidInput, match="runs on 'openvino' or 'transformers'"):
+        nescio.load("hf:gpt2", engine="table")
     with pytest.raises(InvalidInput, match="unknown engine 'warp'"):
         nescio.load("table:coin", engine="warp")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nescio.errors import InvalidInput, UnknownModel
 
 if TYPE_CHECKING:
+    from nescio.models.loading import Options
+    from nescio.models.openvino import OpenVinoModel
     from nescio.models.table import Table
     from nescio.models.transformers import TransformersModel
 
 __all__ = ["ENGINES", "Specification", "load", "parse_specification"]
 
-ENGINES = ("table", "transformers")
+ENGINES = ("table", "openvino", "transformers")
 _KINDS = ("hf", "table")
 _LOCAL_OPTIONS = ("precision", "start")
 
@@ -72,22 +74,30 @@ def load(
     engine: str | None = None,
     accept_license: bool = False,
     report: Report | None = None,
-) -> Table | TransformersModel:
+) -> Table | OpenVinoModel | TransformersModel:
     """A model from its specification.
+
+    On ``openvino``, the faster engine, a model is exported first, once: its graph is
+    kept in the cache, and compared with transformers before it is. Where OpenVINO is
+    not installed or cannot run the model rightly, ``transformers`` does; the origin of
+    every trace names the engine and, in the second case, what was wrong with the other.
 
     Args:
         specification: a catalogue name (``smollm2``), ``hf:DIRECTORY-OR-ID``, or
             ``table:FILE``, with options behind commas: ``precision=f32|bf16``
             (arithmetic; f32 is the reference and the default) and ``start=TOKEN`` or
             ``start=none`` (what a text is conditioned on).
-        engine: the backend; None takes the one the specification implies.
+        engine: ``openvino`` or ``transformers`` (the reference); None takes the
+            fastest that can run the model, ``table`` for a table.
         accept_license: agree to the terms of a model that has some.
         report: called with (what is being done, share done or None) while a model is
-            fetched.
+            fetched or exported.
 
     Raises:
         UnknownModel: no such model.
         InvalidInput: an unknown option or engine.
+        CapabilityError: the engine asked for cannot run the model.
+        MissingDependency: the engine asked for is not installed.
         LicenceNotAccepted, DownloadFailed, WrongHash, ConversionFailed: as
             ``nescio models get``, which is done first for a catalogue name.
 
@@ -96,19 +106,28 @@ def load(
         3
     """
     found = parse_specification(specification)
-    implied = "table" if found.kind == "table" else "transformers"
+    able = ("table",) if found.kind == "table" else ("openvino", "transformers")
     if engine is not None and engine not in ENGINES:
         raise InvalidInput(f"unknown engine {engine!r}: one of {ENGINES}")
-    if engine not in (None, implied):
+    if engine is not None and engine not in able:
         raise InvalidInput(
             f"the engine {engine!r} cannot run {specification!r}; "
-            f"it runs on {implied!r}"
+            f"it runs on {' or '.join(map(repr, able))}"
         )
     if found.kind == "table":
         return _table(found)
+    _check_options(found, _LOCAL_OPTIONS)
+    from nescio.models import loading
+
+    options = loading.Options(
+        precision=found.options.get("precision", "f32"),
+        start=found.options.get("start"),
+        engine=engine,
+        report=report or _silent,
+    )
     if found.kind == "hf":
-        return _hugging_face(specification, found)
-    return _catalogue(specification, found, accept_license, report)
+        return loading.load_hugging_face(specification, found.name, options)
+    return _catalogue(specification, found.name, options, accept_license)
 
 
 def _table(found: Specification) -> Table:
@@ -118,32 +137,19 @@ def _table(found: Specification) -> Table:
     return read_table(found.name)
 
 
-def _hugging_face(text: str, found: Specification) -> TransformersModel:
-    _check_options(found, _LOCAL_OPTIONS)
-    from nescio.models.loading import load_hugging_face
-
-    return load_hugging_face(text, found.name, **_local_options(found))
-
-
 def _catalogue(
-    text: str, found: Specification, accept_license: bool, report: Report | None
-) -> TransformersModel:
-    _check_options(found, _LOCAL_OPTIONS)
-    from nescio.models import catalogue
-    from nescio.models.loading import check_loadable, load_catalogue
+    text: str, name: str, options: Options, accept_license: bool
+) -> OpenVinoModel | TransformersModel:
+    from nescio.models import catalogue, loading
 
-    options = _local_options(found)
-    catalogue.entry(found.name)
-    check_loadable(options["precision"])
-    catalogue.get(found.name, accept_license=accept_license, report=report)
-    return load_catalogue(text, found.name, **options)
+    catalogue.entry(name)
+    loading.check_loadable(options)
+    catalogue.get(name, accept_license=accept_license, report=options.report)
+    return loading.load_catalogue(text, name, options)
 
 
-def _local_options(found: Specification) -> dict[str, Any]:
-    return {
-        "precision": found.options.get("precision", "f32"),
-        "start": found.options.get("start"),
-    }
+def _silent(_stage: str, _share: float | None) -> None:
+    pass
 
 
 def _check_options(found: Specification, known: tuple[str, ...]) -> None:

@@ -32,6 +32,7 @@ from nescio.models.catalogue import (
     verify,
 )
 from nescio.models.installing import Entry, install
+from nescio.models.openvino_cache import place_of
 from tests.models.tiny_gguf import (
     STAGES,
     TinyFile,
@@ -228,6 +229,24 @@ def test_removing_frees_what_was_there_and_only_that(directory):
     assert remove("tiny") == size
     assert visible_in(models()) == {"neighbour"}
     assert remove("tiny") == 0
+    assert not directory.exists()
+
+
+def test_removing_takes_the_exports_of_these_weights_along(directory):
+    place = place_of(manifest(directory).digest, "x").directory
+    other = place_of("of something else", "x").directory
+    for folder in (place, other):
+        folder.mkdir(parents=True)
+        (folder / "graph.bin").write_bytes(b"x" * 500)
+    size = info("tiny")["installed_size"]
+    assert remove("tiny") == size + 500
+    assert not place.exists()
+    assert other.exists()
+
+
+def test_a_model_whose_manifest_is_damaged_can_be_removed(directory):
+    (directory / "nescio.json").write_text("{")
+    assert remove("tiny") > 0
     assert not directory.exists()
 
 

@@ -10,7 +10,7 @@ import pytest
 import nescio
 from nescio.kernel import log_softmax
 from nescio.models.table import read_table
-from tests.models.tiny import tiny_model
+from tests.models.tiny import tiny_model, tiny_on_openvino
 
 TEXTS = [
     b"The quick brown fox jumps over the lazy dog.",
@@ -26,17 +26,22 @@ TABLE_TEXTS = [b"abcdefabcabcabcfffababab", b"fefe", b"abababcdefabab"]
         "table",
         "llama",
         "gemma3",
+        "llama on openvino",
+        "gemma3 on openvino",
         pytest.param("smollm2", marks=pytest.mark.local_model),
+        pytest.param("smollm2 on openvino", marks=pytest.mark.local_model),
         pytest.param("gemma3-270m", marks=pytest.mark.verify),
+        pytest.param("gemma3-270m on openvino", marks=pytest.mark.verify),
     ],
 )
 def model(request: pytest.FixtureRequest) -> Any:
     """One engine after the other."""
     if request.param == "table":
         return read_table("topics")
-    if request.param in ("llama", "gemma3"):
-        return tiny_model(request.param)
-    return nescio.load(request.param)
+    name, _, engine = request.param.partition(" on ")
+    if name in ("llama", "gemma3"):
+        return tiny_on_openvino(name) if engine else tiny_model(name)
+    return nescio.load(name, engine=engine or "transformers")
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def load(directory: Path, options: str = "") -> Any:
-    return nescio.load(f"hf:{directory}{options}")
+    return nescio.load(f"hf:{directory}{options}", engine="transformers")
 
 
 def refused(directory: Path) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
@@ -12,6 +14,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from nescio.models.openvino import OpenVinoModel
+from nescio.models.openvino_loading import converted
 from nescio.models.tokenizer import tokenizer_of
 from nescio.models.transformers import TransformersModel
 from nescio.trace import Origin
@@ -62,3 +66,9 @@ def tiny_model(architecture: str) -> TransformersModel:
     )
     model.self_test()
     return model
+
+
+@cache
+def tiny_on_openvino(architecture: str, precision: str = "f32") -> OpenVinoModel:
+    """The same on OpenVINO; exported and tested once a session."""
+    return converted(tiny_model(architecture), precision=precision)

@@ -17,22 +17,31 @@ TOLERANCE = 1e-3
 
 
 @pytest.fixture(scope="module")
-def model() -> Any:
-    """Gemma in float32."""
-    return nescio.load("gemma3-270m")
+def reference() -> Any:
+    """Gemma in float32 on torch."""
+    return nescio.load("gemma3-270m", engine="transformers")
+
+
+@pytest.fixture(scope="module", params=["transformers", "openvino"])
+def model(request: pytest.FixtureRequest, reference: Any) -> Any:
+    """Gemma in float32 on either engine."""
+    if request.param == "transformers":
+        return reference
+    return nescio.load("gemma3-270m", engine=request.param)
 
 
 @pytest.fixture(scope="module")
-def ids(model: Any) -> np.ndarray:
+def ids(reference: Any) -> np.ndarray:
     """700 tokens of a real text behind the document start."""
-    return np.concatenate([model.start, model.encode((TEXT * 4).encode())])[:700]
+    text = (TEXT * 4).encode()
+    return np.concatenate([reference.start, reference.encode(text)])[:700]
 
 
 @pytest.fixture(scope="module")
-def plain(model: Any, ids: np.ndarray) -> np.ndarray:
+def plain(reference: Any, ids: np.ndarray) -> np.ndarray:
     """transformers' own log-probabilities in one forward pass."""
     with torch.inference_mode():
-        logits = model.network(torch.as_tensor(ids)[None].long()).logits[0]
+        logits = reference.network(torch.as_tensor(ids)[None].long()).logits[0]
     return torch.log_softmax(logits.double(), dim=-1).numpy()
 
 

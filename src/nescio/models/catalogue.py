@@ -12,7 +12,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nescio.errors import ModelError, UnknownModel, WrongHash
+from nescio.errors import (
+    ConversionFailed,
+    ModelError,
+    SchemaError,
+    UnknownModel,
+    WrongHash,
+)
 from nescio.models.fetching import Part, Report, sha256_of
 from nescio.models.installing import (
     Entry,
@@ -144,7 +150,7 @@ def get(
 
 
 def remove(name: str) -> int:
-    """Delete a model and whatever an interrupted ``get`` of it left.
+    """Delete a model, its exports, and whatever an interrupted ``get`` of it left.
 
     Returns:
         How many bytes that freed; 0 if it was not installed.
@@ -153,7 +159,26 @@ def remove(name: str) -> int:
         UnknownModel: no model of that name.
         ConversionFailed: the disk refuses.
     """
-    return uninstall(entry(name))
+    from nescio.models.openvino_cache import forget
+
+    doomed = entry(name)
+    digest = _digest(doomed)
+    freed = uninstall(doomed)
+    try:
+        return freed + (forget(digest) if digest else 0)
+    except OSError as error:
+        raise ConversionFailed(
+            f"{name} is removed, but not all of its exports: {error}"
+        ) from error
+
+
+def _digest(known: Entry) -> str:
+    """Of an installed model's weights; empty if there is none, or none to be read."""
+    directory = installed(known)
+    try:
+        return "" if directory is None else manifest(directory).digest
+    except SchemaError:
+        return ""
 
 
 def info(name: str) -> dict[str, Any]:

@@ -12,80 +12,169 @@ from typing import Any
 
 from nescio.errors import CapabilityError, InvalidInput, MissingDependency, UnknownModel
 from nescio.models import catalogue
+from nescio.models.fetching import Report
+from nescio.models.openvino import OpenVinoModel
+from nescio.models.openvino_cache import Place, place_of
+from nescio.models.openvino_loading import Source, load_openvino
+from nescio.models.openvino_runtime import check_installed
+from nescio.models.quiet import quiet
 from nescio.models.self_test import check_head, check_reading
-from nescio.models.tokenizer import tokenizer_of
+from nescio.models.tokenizer import Tokenizer, tokenizer_of
 from nescio.models.transformers import TransformersModel
 from nescio.models.vocabulary import Vocabulary
 from nescio.trace import Origin
 
-__all__ = ["check_loadable", "load_catalogue", "load_hugging_face"]
+__all__ = ["Options", "check_loadable", "load_catalogue", "load_hugging_face"]
 
 _UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError)
 _PRECISIONS = {"f32": "float32", "bf16": "bfloat16"}
 
 
+@dataclass(frozen=True)
+class Options:
+    """How a model is to be loaded.
+
+    Args:
+        precision: of the arithmetic, ``f32`` or ``bf16``.
+        start: the document start, a control token or ``none``; None: the model's own.
+        engine: ``openvino``, ``transformers``, or None for the faster of them that can
+            run the model; the origin then says why not, where it is the slower one.
+        report: told what is being done.
+    """
+
+    precision: str = "f32"
+    start: str | None = None
+    engine: str | None = None
+    report: Report = lambda _stage, _share: None
+
+
 def load_catalogue(
-    specification: str, name: str, *, precision: str, start: str | None
-) -> TransformersModel:
+    specification: str, name: str, options: Options
+) -> TransformersModel | OpenVinoModel:
     """An installed model of the catalogue."""
-    check_loadable(precision)
+    check_loadable(options)
     directory = catalogue.installed_directory(name) or catalogue.get(name)
     manifest = catalogue.verify(name)
-    weights = _Weights(str(directory), manifest.digest, tuple(manifest.end))
-    model = _built(specification, weights, precision)
-    wanted = [manifest.start] if start is None else _named(start)
+    configuration = manifest.files["config.json"].sha256
+    weights = _Weights(
+        str(directory),
+        manifest.digest,
+        place_of(manifest.digest, configuration),
+        tuple(manifest.end),
+    )
+    model = _model(specification, weights, options)
+    wanted = [manifest.start] if options.start is None else _named(options.start)
     return replace(model, start=tuple(_ids(model.vocabulary, wanted)))
 
 
 def load_hugging_face(
-    specification: str, name: str, *, precision: str, start: str | None
-) -> TransformersModel:
+    specification: str, name: str, options: Options
+) -> TransformersModel | OpenVinoModel:
     """A model from a directory in Hugging Face's layout, or a hub's identifier.
 
     Only safetensors weights, never code from the repository. A text is conditioned
     on the tokenizer's beginning-of-sequence token, else on its end-of-sequence token,
     unless ``start`` says otherwise; the trace names it.
     """
-    check_loadable(precision)
-    weights = _Weights(name, _weights_digest(Path(name)))
-    model = _built(specification, weights, precision)
-    if start is None:
+    check_loadable(options)
+    weights = _directory(Path(name)) if Path(name).is_dir() else _on_hub(name)
+    model = _model(specification, weights, options)
+    if options.start is None:
         return model
-    return replace(model, start=tuple(_ids(model.vocabulary, _named(start))))
+    return replace(model, start=tuple(_ids(model.vocabulary, _named(options.start))))
 
 
 @dataclass(frozen=True)
 class _Weights:
-    """Where a model lies, its digest, and the end tokens a catalogue names."""
+    """Where a model lies, its digest, where its export is kept, and its end tokens.
+
+    The place is None where nothing says which weights these are: then the export is
+    not kept.
+    """
 
     source: str
     digest: str
+    place: Place | None
     end: tuple[str, ...] = ()
+
+
+def _directory(directory: Path) -> _Weights:
+    digest = _weights_digest(directory)
+    generation = directory / "generation_config.json"
+    ends = generation.read_bytes() if generation.is_file() else b""
+    place = place_of(digest, hashlib.sha256(ends).hexdigest())
+    return _Weights(str(directory), digest, place)
+
+
+def _on_hub(name: str) -> _Weights:
+    """A hub's model: which one it is, only its commit says."""
+    from transformers import AutoConfig
+
+    with _reading(name) as options:
+        config = AutoConfig.from_pretrained(name, **options)
+    commit = getattr(config, "_commit_hash", None)
+    if commit is None:
+        return _Weights(name, "commit unknown", None)
+    return _Weights(name, f"commit {commit}", place_of(f"{name} {commit}"))
+
+
+def _model(
+    specification: str, weights: _Weights, options: Options
+) -> TransformersModel | OpenVinoModel:
+    if options.engine == "transformers":
+        return _built(specification, weights, options.precision)
+    if options.engine is None and find_spec("openvino") is None:
+        return _built(specification, weights, options.precision)
+    try:
+        return _on_openvino(specification, weights, options)
+    except CapabilityError as refusal:
+        if options.engine is not None:
+            raise
+        reason = str(refusal)
+    model = _built(specification, weights, options.precision)
+    engine = f"{model.origin.engine}; not openvino: {reason}"
+    return replace(model, origin=replace(model.origin, engine=engine))
+
+
+def _on_openvino(
+    specification: str, weights: _Weights, options: Options
+) -> OpenVinoModel:
+    hf_tokenizer = _hf_tokenizer(weights)
+
+    def tokenizer(rows: int, end: tuple[int, ...]) -> Tokenizer:
+        return tokenizer_of(hf_tokenizer, rows, end=end)
+
+    source = Source(
+        name=specification,
+        digest=weights.digest,
+        place=weights.place,
+        reference=lambda: _built(specification, weights, "f32"),
+        tokenizer=tokenizer,
+        start=_start(hf_tokenizer),
+    )
+    return load_openvino(source, precision=options.precision, report=options.report)
 
 
 def _built(specification: str, weights: _Weights, precision: str) -> TransformersModel:
     import torch
     import transformers
 
-    hf_tokenizer, network = _loaded(
-        weights.source, getattr(torch, _PRECISIONS[precision])
-    )
+    network = _network(weights.source, getattr(torch, _PRECISIONS[precision]))
     if network.dtype != getattr(torch, _PRECISIONS[precision]):
         raise CapabilityError(
             f"{specification}: asked for {precision}, but the weights were loaded as "
             f"{network.dtype}"
         )
+    hf_tokenizer = _hf_tokenizer(weights)
     rows = network.get_output_embeddings().weight.shape[0]
     named = [hf_tokenizer.convert_tokens_to_ids(token) for token in weights.end]
     ends = tuple(named) or _default_end(network, hf_tokenizer)
     tokenizer = tokenizer_of(hf_tokenizer, rows, end=ends)
     engine = f"transformers {transformers.__version__}, torch {torch.__version__}"
-    commit = getattr(network.config, "_commit_hash", None)
-    digest = weights.digest or f"commit {commit or 'unknown'}"
-    origin = Origin(specification, digest, tokenizer.digest, engine, precision)
-    begin = [hf_tokenizer.bos_token_id, hf_tokenizer.eos_token_id]
-    start = tuple(token for token in begin if token is not None)[:1]
-    model = TransformersModel(specification, origin, tokenizer, start, network)
+    origin = Origin(specification, weights.digest, tokenizer.digest, engine, precision)
+    model = TransformersModel(
+        specification, origin, tokenizer, _start(hf_tokenizer), network
+    )
     if weights.end:
         check_head(model)
     else:
@@ -96,46 +185,52 @@ def _built(specification: str, weights: _Weights, precision: str) -> Transformer
     return replace(model, origin=replace(origin, engine=engine))
 
 
-def _loaded(source: str, dtype: Any) -> tuple[Any, Any]:
+def _start(hf_tokenizer: Any) -> tuple[int, ...]:
+    begin = [hf_tokenizer.bos_token_id, hf_tokenizer.eos_token_id]
+    return tuple(token for token in begin if token is not None)[:1]
+
+
+def _hf_tokenizer(weights: _Weights) -> Any:
+    """Hugging Face's tokenizer; of the catalogue's models without loading torch."""
+    if weights.end:
+        from transformers import PreTrainedTokenizerFast as Kind
+    else:
+        from transformers import AutoTokenizer as Kind
+    with _reading(weights.source) as options:
+        return Kind.from_pretrained(weights.source, **options)
+
+
+def _network(source: str, dtype: Any) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    with _reading(source) as options:
+        network, report = AutoModelForCausalLM.from_pretrained(
+            source,
+            dtype=dtype,
+            use_safetensors=True,
+            output_loading_info=True,
+            **options,
+        )
+    _check_complete(source, report)
+    return network.eval()
+
+
+@contextmanager
+def _reading(source: str) -> Iterator[dict[str, Any]]:
+    """How transformers is to read from a source, and what it may refuse there."""
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     options: dict[str, Any] = {"trust_remote_code": False}
     if Path(source).is_dir():
         options["local_files_only"] = True
     try:
-        with _quiet():
-            tokenizer = AutoTokenizer.from_pretrained(source, **options)
-            network, report = AutoModelForCausalLM.from_pretrained(
-                source,
-                dtype=dtype,
-                use_safetensors=True,
-                output_loading_info=True,
-                **options,
-            )
+        with quiet():
+            yield options
     except (*_UNREADABLE, SafetensorError) as error:
         reason = str(error).strip().split("\n")[0]
         raise UnknownModel(
             f"{source!r} cannot be loaded as a transformers model: {reason}"
         ) from error
-    _check_complete(source, report)
-    return tokenizer, network.eval()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the bars and load reports of transformers; what matters is refused."""
-    from transformers.utils import logging
-
-    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _check_complete(source: str, report: Mapping[str, Any]) -> None:
@@ -173,9 +268,7 @@ def _ids(vocabulary: Vocabulary, names: Iterable[str]) -> list[int]:
 
 
 def _weights_digest(directory: Path) -> str:
-    """SHA-256 over weights and configuration; empty for a hub's identifier."""
-    if not directory.is_dir():
-        return ""
+    """SHA-256 over weights and configuration."""
     digest = hashlib.sha256()
     files = (*directory.glob("*.safetensors"), directory / "config.json")
     for path in sorted(file for file in files if file.is_file()):
@@ -184,17 +277,19 @@ def _weights_digest(directory: Path) -> str:
     return digest.hexdigest()
 
 
-def check_loadable(precision: str) -> None:
+def check_loadable(options: Options) -> None:
     """Refuse what could never be loaded, before anything is fetched.
 
     Raises:
         InvalidInput: an unknown precision.
-        MissingDependency: torch or transformers is not installed.
+        MissingDependency: torch, transformers or the engine asked for is missing.
     """
-    if precision not in _PRECISIONS:
+    if options.precision not in _PRECISIONS:
         raise InvalidInput(
-            f"unknown precision {precision!r}: one of {', '.join(_PRECISIONS)}"
+            f"unknown precision {options.precision!r}: one of {', '.join(_PRECISIONS)}"
         )
+    if options.engine == "openvino":
+        check_installed()
     for library in ("torch", "transformers"):
         if find_spec(library) is None:
             raise MissingDependency(

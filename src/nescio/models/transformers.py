@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from nescio.errors import ContextOverflow, InvalidInput
 from nescio.models.cache import CachedContext, Store, aligned
+from nescio.models.head import raw_logits
 from nescio.models.protocol import LogitBlock, Rendered
+from nescio.models.reading import check_runs, padded_rows
 from nescio.models.self_test import check_reading
 from nescio.models.tokenizer import Tokenizer
 from nescio.models.vocabulary import Vocabulary
@@ -69,13 +70,7 @@ class TransformersModel:
     @cached_property
     def padded(self) -> Bool[np.ndarray, " vocab"]:
         """Rows of the head that are no token; they are given probability 0."""
-        labels = self.vocabulary.labels
-        names = (labels.get(token) == f"<pad:{token}>" for token in range(self._size))
-        return np.fromiter(names, dtype=np.bool_, count=self._size)
-
-    @property
-    def _size(self) -> int:
-        return self.vocabulary.size
+        return padded_rows(self.vocabulary)
 
     def encode(self, text: bytes) -> Int[np.ndarray, " n"]:
         """Token ids that spell exactly this text; never a control token."""
@@ -102,7 +97,7 @@ class TransformersModel:
         """Read tokens into each context in one batch; logits of what comes next."""
         import torch
 
-        self._check_runs(contexts, tokens)
+        check_runs(self, contexts, tokens)
         store = aligned(contexts)
         past = store.columns if store else 0
         with torch.inference_mode():
@@ -125,7 +120,7 @@ class TransformersModel:
         import torch
 
         contexts = [self.open()] * len(sequences)
-        self._check_runs(contexts, sequences)
+        check_runs(self, contexts, sequences)
         lengths = np.array([len(ids) for ids in sequences])
         with torch.inference_mode():
             for begin, hidden in self._chunks(None, contexts, sequences):
@@ -156,43 +151,11 @@ class TransformersModel:
 
     def _head(self, hidden: torch.Tensor) -> torch.Tensor:
         """Hidden rows to logits, with what some architectures put after the head."""
-        config = self.network.config.get_text_config()
-        logits = self.network.get_output_embeddings()(hidden)
-        if (scale := getattr(config, "logit_scale", None)) is not None:
-            logits = logits * scale
-        if (scaling := getattr(config, "logits_scaling", None)) is not None:
-            logits = logits / scaling
-        if (cap := getattr(config, "final_logit_softcapping", None)) is not None:
-            logits = (logits / cap).tanh() * cap
+        config, head = self.network.config, self.network.get_output_embeddings()
+        logits = raw_logits(config, head, hidden)
         if self.padded.any():
             logits[..., self.padded] = -float("inf")
         return logits
-
-    def _check_runs(
-        self,
-        contexts: Sequence[CachedContext],
-        tokens: Sequence[Int[np.ndarray, " _"]],
-    ) -> None:
-        if not tokens or len(contexts) != len(tokens):
-            raise InvalidInput(
-                f"{len(tokens)} token runs for {len(contexts)} contexts: "
-                "one each, and at least one"
-            )
-        limit = self.context_length
-        for context, run in zip(contexts, tokens, strict=True):
-            if len(run) == 0:
-                raise InvalidInput("an empty token run; read at least one token")
-            low, high = int(np.min(run)), int(np.max(run))
-            if low < 0 or high >= self.vocabulary.size:
-                raise InvalidInput(
-                    f"token ids {low}…{high} are outside the vocabulary of "
-                    f"{self.vocabulary.size}"
-                )
-            if limit is not None and context.length + len(run) > limit:
-                raise ContextOverflow(
-                    f"{context.length + len(run)} tokens are more than the "
-                    f"{limit} that {self.name} can see"
-                )
 
     def _read(
         self,
