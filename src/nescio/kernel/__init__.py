@@ -1,10 +1,12 @@
 """From logits to numbers: row statistics, pair statistics and the sampler.
 
-Arrays in, arrays out, float64, nats; memory that does not grow with the rows.
+Arrays in, arrays out, float64, nats; memory that does not grow with the rows. The
+compiled kernel answers (`native`), or its NumPy twin (`twin_rows` and the others).
 """
 
 from __future__ import annotations
 
+from nescio.kernel.native import kernel_path
 from nescio.kernel.pairs import PairStatistics, pair_statistics
 from nescio.kernel.rows import RowStatistics, log_softmax, row_statistics
 from nescio.kernel.sampler import Sampling, draw, process
@@ -20,13 +22,3 @@ __all__ = [
     "process",
     "row_statistics",
 ]
-
-
-def kernel_path() -> str:
-    """Which implementation answers: ``"numpy"``.
-
-    Example:
-        >>> kernel_path()
-        'numpy'
-    """
-    return "numpy"

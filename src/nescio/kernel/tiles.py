@@ -21,6 +21,7 @@ __all__ = [
     "NormalisedTile",
     "as_rows",
     "as_targets",
+    "check_rows",
     "checked_peaks",
     "column_blocks",
     "log_sums",
@@ -122,11 +123,29 @@ def tiles(
         >>> [where for where, _ in tiles(np.zeros((9, 8192)))]
         [slice(0, 4, None), slice(4, 8, None), slice(8, 9, None)]
     """
-    count, vocab = rows.shape
-    height = max(_ROWS, _ROWS * WIDTH // vocab)
-    for start in range(0, count, height):
-        where = slice(start, min(start + height, count))
+    height = _height(rows)
+    for start in range(0, len(rows), height):
+        where = slice(start, min(start + height, len(rows)))
         yield where, _readable(rows[where], dtype)
+
+
+def _height(rows: np.ndarray) -> int:
+    return max(_ROWS, _ROWS * WIDTH // rows.shape[1])
+
+
+def check_rows(rows: np.ndarray, dtype: str | None, *, around: int) -> None:
+    """Refuses what is wrong in the tile that row ``around`` is part of.
+
+    Raises:
+        InvalidDistribution: as by `checked_peaks`.
+
+    Example:
+        >>> check_rows(np.zeros((9, 2)), None, around=8)
+    """
+    height = _height(rows)
+    start = around // height * height
+    tile = _readable(rows[start : start + height], dtype)
+    checked_peaks(tile, tile, first=start)
 
 
 def _readable(tile: np.ndarray, dtype: str | None) -> np.ndarray:
