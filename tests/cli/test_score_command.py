@@ -106,7 +106,7 @@ def test_bad_documents_are_refused_or_named_and_counted(
     assert not (tmp_path / "out").exists()
     assert run(["score", *map(str, options), "--skip-bad"]) == 0
     out, _ = capsys.readouterr()
-    assert "1 documents left out" in out
+    assert "1 document left out" in out
     assert "left out: line 2: the field 'text' is a number (7)" in out
 
 
@@ -230,3 +230,27 @@ def test_the_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None
     shown: Any = capsys.readouterr().out
     for option in ("--field", "--id", "--group", "--cluster", "--keep", "--skip-bad"):
         assert option in shown
+
+
+def test_a_table_among_the_files_of_the_job_is_refused(
+    capsys: pytest.CaptureFixture[str], documents: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    command = [documents, *MODEL, "--out", out]
+    assert run(["score", *map(str, command)]) == 0
+    capsys.readouterr()
+    before = bytes_in(out)
+    for name in ("job.json", "shards/00000.parquet", "new.csv", "../out/x.csv"):
+        err = refused(capsys, *command, "--csv", out / name)
+        assert "the directory of the job" in err
+    assert bytes_in(out) == before
+
+
+def test_one_is_counted_as_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": "a"}, {"text": 3}])
+    command = ["score", str(path), *MODEL, "--skip-bad", "--out", str(tmp_path / "o")]
+    assert run(command) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == "2 documents, 1 byte, 1 token, 1 document left out"

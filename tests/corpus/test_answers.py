@@ -136,12 +136,29 @@ def test_other_prompts_are_refused(prompts: Path, tmp_path: Path) -> None:
         run_answers(prompts, ASKED, never, out=tmp_path / "o")
 
 
+def answer_line(**changed: Any) -> bytes:
+    """A line of the journal that is right but for what is changed."""
+    right = {"prompt": 0, "draw": 99, "text": "", "logprob": -1.0, "tokens": 1}
+    right |= {"stop": "eos", "entropy": 0.5}
+    return json.dumps(right | changed).encode() + b"\n"
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
         (b"not json\n", "line 3 is no answer"),
         (b"{}\n", "line 3 is no answer: its fields"),
         (b"[]\n", "line 3 is no answer"),
+        (b"[" * 100_000 + b"\n", "line 3 is no answer"),
+        (b"7\n", "line 3 is no answer"),
+        (answer_line(prompt=4), "line 3: there is no prompt 4; there are 4"),
+        (answer_line(prompt=-1), "line 3: there is no prompt -1"),
+        (answer_line(draw=-1), "draw is -1"),
+        (answer_line(draw=1.0), "draw is 1.0, no int"),
+        (answer_line(draw=True), "draw is True, no int"),
+        (answer_line(text=None), "text is None, no str"),
+        (answer_line(logprob=float("nan")), "NaN is no number"),
+        (answer_line(entropy=float("inf")), "Infinity is no number"),
         (None, "line 3: answer .* is there twice"),
     ],
 )
@@ -176,13 +193,83 @@ def test_a_bad_prompt_is_refused_before_a_model_is_loaded(
     assert not (tmp_path / "o").exists()
 
 
+@pytest.mark.parametrize("name", ["thesis.txt", ".film.part"])
 def test_a_directory_of_something_else_is_refused(
-    prompts: Path, tmp_path: Path
+    prompts: Path, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "o").mkdir()
-    (tmp_path / "o" / "thesis.txt").write_text("mine")
-    with pytest.raises(InvalidInput, match=r"'thesis\.txt' is there"):
+    (tmp_path / "o" / name).write_text("mine")
+    with pytest.raises(InvalidInput, match=f"{name!r} is there"):
         run_answers(prompts, ASKED, never, out=tmp_path / "o")
+    assert [path.name for path in (tmp_path / "o").iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "chat", "message"),
+    [
+        ("xyz", None, r"q\.jsonl, line 3: this table cannot write"),
+        ("ab", True, "has no chat template"),
+    ],
+)
+def test_what_the_model_cannot_take_is_refused_before_anything_is_drawn(
+    prompts: Path, tmp_path: Path, prompt: str, chat: bool | None, message: str
+) -> None:
+    prompts.write_text(prompts.read_text().replace("baab", prompt))
+    asked = replace(ASKED, chat=chat, decoding=Decoding(12, batch=1))
+    with pytest.raises(NescioError, match=message):
+        run_answers(prompts, asked, load, out=tmp_path / "o")
+    assert not (tmp_path / "o").exists()
+
+
+def test_no_answer_to_prompts_that_changed_meanwhile_is_kept(
+    prompts: Path, tmp_path: Path
+) -> None:
+    whole = run_answers(prompts, ASKED, load, out=tmp_path / "whole").read_bytes()
+    before, asked = prompts.read_text(), replace(ASKED, decoding=Decoding(12, batch=1))
+
+    def change(done: int, total: int) -> None:  # noqa: ARG001
+        if done == 2:
+            prompts.write_text(before.replace("baab", "bbbb"))
+
+    with pytest.raises(SchemaError, match="was changed while it was read"):
+        run_answers(prompts, asked, load, out=tmp_path / "o", report=change)
+    assert len(rows(tmp_path / "o" / "answers.jsonl")) == 2
+    prompts.write_text(before)
+    again = run_answers(prompts, ASKED, load, out=tmp_path / "o")
+    assert again.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        (0, "nothing is kept"),
+        (1, "1 answer is done and kept in"),
+        (5, "5 answers are done and kept in"),
+    ],
+)
+def test_ctrl_c_says_how_many_answers_are_kept(
+    limit: int,
+    words: str,
+    prompts: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def stopped(*arguments: Any, report: Any, **options: Any) -> Path:
+        def press(done: int, total: int) -> None:
+            report(done, total)
+            if done == limit:
+                raise KeyboardInterrupt
+
+        return run_answers(*arguments, report=press, **options)
+
+    monkeypatch.setattr("nescio.corpus.answers.run_answers", stopped)
+    command = ["sample", str(prompts), "-m", "table:pieces", "-n", "3"]
+    command += ["--out", str(tmp_path / "o")]
+    assert run(command) == 130
+    assert words in capsys.readouterr().err
+    if limit:
+        assert len(rows(tmp_path / "o" / "answers.jsonl")) == limit
 
 
 def test_the_command_writes_and_prints_them(

@@ -325,6 +325,7 @@ def test_a_bad_document_leaves_no_directory_behind(
     [
         (b"{", "not a job of nescio, or damaged"),
         (b"[]", "not a job"),
+        (b"[" * 100_000, "not a job"),
         (b"{}", "not a job"),
         (b'{"schema": 99}', "is newer than 1"),
         (b'{"schema": 1, "nescio": "", "asked": {}, "origin": {}}', "not a job"),
@@ -358,6 +359,58 @@ def test_a_shard_that_is_damaged_or_of_another_job_is_refused(
         read_corpus(out)
     scored(model, source, out)
     assert shard.read_bytes() == whole
+
+
+@pytest.mark.parametrize("settings", [SMALL, TOKENS], ids=["sums", "tokens"])
+def test_a_shard_whose_inside_is_damaged_is_refused_and_gives_no_number(
+    model: Table, source: Path, tmp_path: Path, settings: CorpusSettings
+) -> None:
+    out = tmp_path / "out"
+    corpus = scored(model, source, out, settings=settings)
+    expected, shard = corpus.documents(), out / "shards" / "00001.parquet"
+    whole, refused = shard.read_bytes(), 0
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    for place in range(4, footer, 41):
+        shard.write_bytes(
+            whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :]
+        )
+        try:
+            assert read_corpus(out).documents().equals(expected)  # of the tokens
+        except SchemaError as error:
+            assert "00001.parquet is damaged" in str(error)  # noqa: PT017
+            refused += 1
+    assert refused > 20
+    shard.write_bytes(whole[:4] + bytes(footer - 4) + whole[footer:])
+    assert "is damaged" in refusal(model, source, out, settings=settings)
+    shard.unlink()
+    scored(model, source, out, settings=settings)
+    assert shard.read_bytes() == whole
+
+
+def test_a_shard_with_other_columns_is_refused(
+    model: Table, source: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    scored(model, source, out)
+    shard = out / "shards" / "00000.parquet"
+    table = pq.read_table(shard)
+    for other in (
+        table.drop_columns(["tokens"]),
+        table.set_column(5, "tokens", table["tokens"].cast("string")),
+    ):
+        pq.write_table(other, shard)
+        assert "00000.parquet is damaged" in refusal(model, source, out)
+
+
+def test_shards_that_were_all_deleted_are_scored_again(
+    model: Table, source: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    scored(model, source, out)
+    before = bytes_in(out)
+    shutil.rmtree(out / "shards")
+    scored(model, source, out)
+    assert bytes_in(out) == before
 
 
 def test_reading_where_no_job_is_is_refused(tmp_path: Path) -> None:

@@ -13,9 +13,12 @@ import pytest
 import nescio
 from nescio.corpus import CorpusFields, CorpusSettings, Resampling, score_corpus
 from nescio.corpus.estimates import Units, estimates_of
+from nescio.corpus.sums import sums_of
 from nescio.errors import InvalidInput
 from nescio.information import LIKELIHOOD_MEASURES
+from nescio.uncertainty import bootstrap_rows, ratio_of_means
 from tests.corpus.making import rows
+from tests.traces import make_trace
 
 FIELDS = CorpusFields(id="id", groups=("language",), cluster="meta.source")
 
@@ -43,6 +46,37 @@ def test_the_rates_by_hand(tmp_path: Path) -> None:
         rates["bits_per_token"].value - rates["entropy_rate"].value
     )
     assert found.whole.counts["scored_tokens"] == 3
+
+
+@pytest.mark.parametrize(
+    ("unscored", "counted"),
+    [
+        ([], (4, 7, 6.0, 2, 3)),
+        ([0], (3, 6, 5.0, 1, 2)),
+        ([0, 1], (2, 4, 3.0, 1, 1)),
+        ([1], (3, 5, 4.0, 2, 2)),
+        ([0, 3], (2, 5, 4.0, 0, 1)),
+        ([0, 1, 2, 3], (0, 0, 0.0, 0, 0)),
+    ],
+)
+def test_unscored_tokens_add_to_no_sum(
+    unscored: list[int], counted: tuple[float, ...]
+) -> None:
+    rank = np.array([1, 10, 11, 1], dtype=np.int32)
+    rank[unscored] = 0
+    given = {"unscored": unscored, "rank": rank, "entropy": 0.5, "varentropy": 0.25}
+    found = sums_of(make_trace(["a", "bc", "éx", "d"], -2.0, **given))
+    n = 4 - len(unscored)
+    assert (found.tokens, found.bytes, found.scored_tokens) == (4, 7, n)
+    assert (
+        found.scored_tokens,
+        found.scored_bytes,
+        found.scored_characters,
+        found.top_1,
+        found.top_10,
+    ) == counted
+    sums = found.total_surprisal, found.total_entropy, found.total_varentropy
+    assert sums == (2.0 * n, 0.5 * n, 0.25 * n)
 
 
 def test_the_estimates_are_those_of_the_pooled_traces(tmp_path: Path) -> None:
@@ -92,6 +126,61 @@ def test_clusters_are_resampled_whole(tmp_path: Path) -> None:
     plain = summary(model, documents, tmp_path / "plain").whole
     assert rate.value == pytest.approx(plain.estimates["bits_per_byte"].value)
     assert rate.low != plain.estimates["bits_per_byte"].low
+
+
+def test_the_interval_by_cluster_is_that_of_the_clusters_sums(tmp_path: Path) -> None:
+    """Of a group too, which some clusters have no document of."""
+    documents = [
+        {**row, "language": "x" if number % 7 in (0, 2, 3, 5, 6) else "y"}
+        for number, row in enumerate(rows(70))
+    ]
+    model = nescio.load("table:topics")
+    corpus = score_corpus(model, documents, out=tmp_path / "out", fields=FIELDS)
+    found, table = corpus.summary(seed=4), corpus.documents().to_pylist()
+    for group, parts in [
+        (found.whole, ["s0", "s1", "s2", "s3", "s4", "s5", "s6"]),
+        (found.groups["language"]["x"], ["s0", "s2", "s3", "s5", "s6"]),
+    ]:
+        sums = np.zeros((len(parts), 2))
+        for row in table:
+            if row["cluster"] in parts:
+                sums[parts.index(row["cluster"])] += (
+                    row["total_surprisal"] / math.log(2),
+                    row["scored_bytes"],
+                )
+        expected = bootstrap_rows(
+            sums, ratio_of_means, level=0.95, resamples=2000, seed=4
+        )
+        rate = group.estimates["bits_per_byte"]
+        assert rate.n_clusters == len(parts)
+        assert rate.value == pytest.approx(sums[:, 0].sum() / sums[:, 1].sum())
+        assert (rate.low, rate.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_documents_without_numbers_are_no_units(tmp_path: Path) -> None:
+    texts = [row["text"] for row in rows(12)]
+    model, skip = nescio.load("table:topics"), CorpusSettings(skip_bad=True)
+    plain = summary(model, texts, tmp_path / "plain").whole
+    found = summary(
+        model, [*texts[:5], "", *texts[5:], "x"], tmp_path / "out", settings=skip
+    ).whole
+    assert found.counts["refused_documents"] == 2
+    for name, estimate in found.estimates.items():
+        assert estimate.n_clusters == 12
+        assert (estimate.low, estimate.high) == (
+            plain.estimates[name].low,
+            plain.estimates[name].high,
+        )
+
+
+def test_groups_are_named_rightly_in_whatever_order_they_come(tmp_path: Path) -> None:
+    documents = [{"text": "ab" * n, "g": g} for n, g in enumerate("cabdcab", start=1)]
+    fields = CorpusFields(groups=("g",))
+    found = summary(
+        nescio.load("table:topics"), documents, tmp_path / "out", fields=fields
+    )
+    bytes_of = {g: one.counts["bytes"] for g, one in found.groups["g"].items()}
+    assert bytes_of == {"a": 2 * (2 + 6), "b": 2 * (3 + 7), "c": 2 * (1 + 5), "d": 8}
 
 
 def test_few_clusters_have_no_interval_and_say_so(tmp_path: Path) -> None:

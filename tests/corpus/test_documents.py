@@ -298,3 +298,32 @@ def test_a_cell_of_ten_megabytes_is_read(tmp_path: Path) -> None:
     before = csv.field_size_limit()
     assert read(path)[0].text == long.encode()
     assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([1_500, 0], pa.timestamp("ns")),
+        pa.array([1_500, 0], pa.duration("ns")),
+        pa.array([1_500, 0], pa.time64("ns")),
+        pa.array([2**62, 0], pa.timestamp("us")),
+    ],
+    ids=lambda values: str(values.type),
+)
+def test_a_time_that_python_cannot_hold_is_a_bad_row(
+    tmp_path: Path, values: pa.Array
+) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["a", "b"], "when": values}), path)
+    first, second = read(path, CorpusFields(groups=("when",)))
+    assert str(first.problem).startswith("a value that cannot be read: ")
+    assert "not text" in str(second.problem)
+    assert [d.text for d in read(path)] == [b"a", b"b"]
+
+
+def test_a_parquet_object_with_a_field_twice_is_refused(tmp_path: Path) -> None:
+    column = pa.array(["x"])
+    twice = pa.StructArray.from_arrays([column, column], names=["a", "a"])
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": column, "m": twice}), path)
+    assert "no column 'm.a'" in refusal(path, CorpusFields(groups=("m.a",)))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import nescio
 from nescio import Decoding, Detail, Draws
+from nescio.decoding.batch import Request, drawn_tokens
 from nescio.errors import InvalidInput, InvalidText, NescioError
 from tests.models.tiny import tiny_model
 
@@ -73,6 +74,81 @@ def test_the_batch_changes_no_answer(pieces: Any, batch: int) -> None:
     together = as_drawn(drawn(pieces, draws, Decoding(30, batch=batch)))
     assert set(alone) == {(p, d) for p in range(5) for d in range(7)}
     assert together == alone
+
+
+def one_by_one(
+    model: Any, prompt: str, spawned: tuple[int, ...], decoding: Decoding
+) -> tuple[list[int], str]:
+    """One answer drawn alone by the definition: no batch, no sharing."""
+    rng = np.random.default_rng(np.random.SeedSequence(8, spawn_key=spawned))
+    ids = np.array([*model.start, *model.encode(prompt.encode())], dtype=np.int32)
+    (context,), logits = model.extend([model.open()], [ids])
+    answer: list[int] = []
+    while True:
+        ends = np.cumsum(np.exp(logits[0]) / np.exp(logits[0]).sum())
+        answer.append(int(np.searchsorted(ends, rng.random(), side="right")))
+        if answer[-1] in model.vocabulary.end:
+            return answer, "eos"
+        spelled = model.vocabulary.spell(answer)
+        if any(text.encode() in spelled for text in decoding.stop):
+            return answer, "stop_string"
+        if len(answer) == decoding.max_tokens:
+            return answer, "length"
+        (context,), logits = model.extend([context], [np.array(answer[-1:])])
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    prompts=st.lists(st.text("ab", max_size=3), max_size=6),
+    n=st.integers(1, 7),
+    batch=st.integers(1, 12),
+    longest=st.integers(1, 12),
+    stop=st.lists(st.text("abé", min_size=1, max_size=4), max_size=2),
+    done=st.sets(st.tuples(st.integers(0, 5), st.integers(0, 6)), max_size=8),
+)
+def test_every_answer_is_drawn_once_and_as_if_alone(
+    prompts: list[str],
+    n: int,
+    batch: int,
+    longest: int,
+    stop: list[str],
+    done: set[tuple[int, int]],
+) -> None:
+    model = nescio.load("table:pieces")
+    decoding = Decoding(longest, stop=tuple(stop), batch=batch)
+    found: dict[tuple[int, int], tuple[list[int], Any]] = {}
+    draws = Draws(n, seed=8, done=done)
+    for number, answer in nescio.sample_stream(
+        model, prompts, draws, decoding=decoding
+    ):
+        key, trace = (number, answer.draw), answer.trace
+        assert trace is not None
+        assert key not in found, "an answer was drawn twice"
+        assert trace.token_ids is not None
+        found[key] = trace.token_ids[trace.scored].tolist(), trace.stop
+    wanted = [(p, d) for p in range(len(prompts)) for d in range(n)]
+    assert found == {
+        (p, d): one_by_one(model, prompts[p], (d, p) if p else (d,), decoding)
+        for p, d in wanted
+        if (p, d) not in done
+    }
+
+
+@pytest.mark.parametrize("stop", ["bba", "bbb", "aaa", "abab", "béa", "bbbb"])
+def test_a_stop_text_over_several_tokens_is_found_wherever_it_begins(
+    pieces: Any, stop: str
+) -> None:
+    decoding = Decoding(12, stop=(stop,), batch=16)
+    answers = nescio.sample_stream(pieces, ["b"], Draws(150, 8), decoding=decoding)
+    found = {
+        answer.draw: (answer.trace.token_ids[answer.trace.scored].tolist(), how)
+        for _, answer in answers
+        if answer.trace is not None and (how := answer.trace.stop)
+    }
+    assert found == {
+        draw: one_by_one(pieces, "b", (draw,), decoding) for draw in range(150)
+    }
+    assert any(how == "stop_string" for _, how in found.values())
 
 
 def test_the_batch_changes_no_answer_of_a_network() -> None:
@@ -147,6 +223,23 @@ def test_ended_answers_leave_and_others_take_their_place(pieces: Any) -> None:
     busy = np.mean(stepped[: len(stepped) * 3 // 4])
     assert len({a.token_count for a in answers.values()}) > 10
     assert busy > 0.75 * 8
+
+
+def test_new_answers_join_when_a_quarter_of_the_batch_is_free(pieces: Any) -> None:
+    prompt = np.array([*pieces.start, *pieces.encode(b"ab")], dtype=np.int32)
+    requests = [Request(prompt, np.random.SeedSequence(seed)) for seed in range(80)]
+    seen: set[int] = set()
+    going: set[int] = set()
+    free: list[int] = []
+    for step in drawn_tokens(pieces, requests, Decoding(60, batch=8)):
+        if not seen.issuperset(step.requests):
+            free.append(8 - len(going))
+        seen |= set(step.requests)
+        going |= set(step.requests)
+        ends = zip(step.requests, step.stops, strict=True)
+        going -= {number for number, stop in ends if stop is not None}
+    assert seen == set(range(80))
+    assert min(free) == 2
 
 
 def test_prompts_are_read_only_as_there_is_room(pieces: Any) -> None:

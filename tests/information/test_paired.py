@@ -107,3 +107,9 @@ def test_nothing_but_control_tokens_is_refused() -> None:
     trace = make_trace(["", ""], -1.0)
     with pytest.raises(InvalidInput, match="spell no bytes"):
         bits_per_byte_difference(trace, trace)
+
+
+def test_a_text_that_stands_twice_is_paired_with_each_of_its_readings() -> None:
+    one = make_trace(["ab", "cd"], [HALF, HALF])
+    others = [make_trace(["ab", "cd"], [k * HALF, k * HALF]) for k in (2, 4)]
+    assert bits_per_byte_difference([one, one], others).value == pytest.approx(-1.0)

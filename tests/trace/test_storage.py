@@ -56,7 +56,7 @@ def test_any_trace_survives_json(fields):
     assert from_dict(json.loads(json.dumps(to_dict(trace), allow_nan=False))) == trace
 
 
-@settings(max_examples=25)
+@settings(deadline=None, max_examples=25)
 @given(many=st.lists(token_lists(), max_size=5))
 def test_any_traces_survive_parquet(tmp_path_factory, many):
     path = tmp_path_factory.mktemp("traces") / "t.parquet"
@@ -235,3 +235,79 @@ def test_single_precision_is_kept_bit_by_bit():
     assert again.logp.dtype == np.float32
     assert (again.logp.view(np.uint32) == trace.logp.view(np.uint32)).all()
     assert replace(again, stop="eos") != trace
+
+
+def hostile(kind):
+    """Values of one column that no trace has."""
+    strange = ["", "7", "[[1, 2]]", '{"a": "b"}', "[" * 100_000, "NaN", None]
+    if pa.types.is_string(kind):
+        return [*strange, '{"%s": "x"}' % ("9" * 5000)]
+    if pa.types.is_binary(kind):
+        return [b"another length", None]
+    if not pa.types.is_list(kind):
+        return [None, -1, 2**31 - 1]
+    if pa.types.is_boolean(kind.value_type):
+        return [None, [], [True] * 99, [None] * 7]
+    return [None, [], [1] * 99, [3, 2, 1, 0, 0, 0, 0], [-7] * 7, [-7] * 8, [None] * 7]
+
+
+@pytest.mark.parametrize("name", pq.read_schema(GOLDEN).names)
+def test_a_column_of_something_else_is_refused_or_harmless(tmp_path, name):
+    path = tmp_path / "t.parquet"
+    write_traces(path, [full_trace()])
+    table = pq.read_table(path)
+    place, field = table.schema.get_field_index(name), table.schema.field(name)
+    for value in hostile(field.type):
+        column = pa.array([value], field.type)
+        pq.write_table(table.set_column(place, field, column), path)
+        try:
+            (found,) = read_traces(path)
+        except SchemaError as error:
+            assert str(error).startswith("t.parquet: ")  # noqa: PT017
+            continue
+        assert len(found) == len(full_trace())
+        assert found.buffer == full_trace().buffer
+    for kind in (pa.int64(), pa.string(), pa.list_(pa.list_(pa.int8()))):
+        if kind != field.type:
+            other = pa.field(name, kind)
+            pq.write_table(table.set_column(place, other, pa.nulls(1, kind)), path)
+            with pytest.raises(SchemaError, match="is not there or is no"):
+                next(read_traces(path))
+
+
+def test_a_flipped_bit_in_a_page_is_never_read_as_a_number(tmp_path):
+    path = tmp_path / "t.parquet"
+    write_traces(path, TRACES)
+    whole = path.read_bytes()
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    refused = 0
+    for place in range(4, footer, 13):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 2]) + whole[place + 1 :])
+        try:
+            assert tuple(read_traces(path)) == TRACES  # what no reader looks at
+        except SchemaError:
+            refused += 1
+    assert refused > 100
+
+
+def test_long_traces_make_smaller_row_groups(tmp_path, monkeypatch):
+    path = tmp_path / "t.parquet"
+    trace = make_trace(
+        ["a"] * 40, -1.0, candidates=make_candidates([[(b"b", -1.0)] * 3] * 40)
+    )
+    monkeypatch.setattr("nescio.trace.storage._LARGE", 300)
+    write_traces(path, [trace] * 5)
+    groups = pq.ParquetFile(path).metadata
+    assert [groups.row_group(i).num_rows for i in range(3)] == [2, 2, 1]
+    assert list(read_traces(path)) == [trace] * 5
+
+
+def test_more_than_arrow_can_count_is_refused_and_the_rest_kept(tmp_path, monkeypatch):
+    path = tmp_path / "t.parquet"
+    monkeypatch.setattr("nescio.trace.layout.MOST_ELEMENTS", 100)
+    few, many = make_trace(["a"] * 20, -1.0), make_trace(["a"] * 101, -1.0)
+    with TraceWriter(path, group=1) as writer:
+        writer.write(few)
+        with pytest.raises(InvalidInput, match="do not fit one group of rows"):
+            writer.write(many)
+    assert list(read_traces(path)) == [few]

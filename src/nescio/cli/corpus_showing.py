@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["Bar", "show_summary", "write_csv"]
 
 _MOST_ROWS = 40
+_COUNTED = ("document", "byte", "token")
+_NOT_MEASURED: Mapping[str, str] = {
+    "refused_documents": "left out",
+    "documents_without_scored_tokens": "without a scored token",
+}
 
 
 class Bar:
@@ -131,17 +136,15 @@ def _reasons(groups: Mapping[str, GroupSummary]) -> list[str]:
 
 
 def _counted(counts: Mapping[str, int]) -> str:
-    parts = [
-        f"{counts['documents']:,} documents",
-        f"{counts['bytes']:,} bytes",
-        f"{counts['tokens']:,} tokens",
-    ]
-    if counts["refused_documents"]:
-        parts.append(f"{counts['refused_documents']:,} documents left out")
-    if counts["documents_without_scored_tokens"]:
-        alone = counts["documents_without_scored_tokens"]
-        parts.append(f"{alone:,} documents without a scored token")
+    parts = [_several(counts[f"{name}s"], name) for name in _COUNTED]
+    for name, what in _NOT_MEASURED.items():
+        if counts[name]:
+            parts.append(f"{_several(counts[name], 'document')} {what}")
     return ", ".join(parts)
+
+
+def _several(count: int, name: str) -> str:
+    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
 
 
 def _group_table(name: str, groups: Mapping[str, GroupSummary]) -> Table:

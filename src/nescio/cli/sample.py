@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,7 +18,11 @@ from nescio.cli.options import (
     print_json,
     progress,
 )
+from nescio.cli.score import Stopped
 from nescio.visible import visible
+
+if TYPE_CHECKING:
+    from nescio.corpus.answers import AnswersAsked
 
 __all__ = ["sample"]
 
@@ -68,7 +72,7 @@ def sample(
     from dataclasses import replace
 
     from nescio.corpus import CorpusFields
-    from nescio.corpus.answers import AnswersAsked, run_answers
+    from nescio.corpus.answers import AnswersAsked
 
     chosen = drawing.decoding(
         max_tokens, temperature, top_p=top_p, top_k=top_k, min_p=min_p, stop=stop
@@ -77,21 +81,43 @@ def sample(
     fields = CorpusFields(field, id_field, tuple(group or ()))
     asked = AnswersAsked(model, n, seed, fields, decoding, chat, engine)
 
-    def load() -> Any:
-        return loaded(model, engine=engine, accept_license=accept_license)
-
-    with interrupts() as pressed, progress("sampling", of="answers") as show:
-
-        def report(done: int, total: int) -> None:
-            if pressed.is_set():
-                raise KeyboardInterrupt
-            show(done, total)
-
-        path = run_answers(prompts, asked, load, out=out, report=report)
+    path = _run(prompts, asked, out, accept_license)
     if as_json:
         print_json(_summed_up(path))
         return
     console(stderr=True).print(visible(f"written: {path}"))
+
+
+def _run(prompts: Path, asked: AnswersAsked, out: Path, accept_license: bool) -> Path:
+    from nescio.corpus.answers import run_answers
+
+    def load() -> Any:
+        return loaded(asked.model, engine=asked.engine, accept_license=accept_license)
+
+    kept = 0
+    with interrupts() as pressed, progress("sampling", of="answers") as show:
+
+        def report(done: int, total: int) -> None:
+            nonlocal kept
+            kept = done
+            if pressed.is_set():
+                raise KeyboardInterrupt
+            show(done, total)
+
+        try:
+            return run_answers(prompts, asked, load, out=out, report=report)
+        except KeyboardInterrupt as error:
+            raise Stopped(_how_to_go_on(out, kept)) from error
+
+
+def _how_to_go_on(out: Path, kept: int) -> str:
+    if not kept:
+        return "stopped before an answer had ended; nothing is kept"
+    answers = "answer is" if kept == 1 else "answers are"
+    return (
+        f"stopped: {kept:,} {answers} done and kept in {out}; the same command goes on "
+        "from there"
+    )
 
 
 def _summed_up(path: Path) -> dict[str, Any]:

@@ -70,6 +70,7 @@ def score(
     from nescio.uncertainty.interval import check_request
 
     check_writable(csv, source=documents)
+    _check_apart(csv, out)
     parse_specification(model)
     how = Resampling(level, seed)
     check_request(how.level, how.resamples, how.seed)
@@ -92,6 +93,16 @@ def score(
     shards = job.job.plan.shards
     what = f"written: {out} ({shards} shard{'s' if shards > 1 else ''}, summary.json)"
     console(stderr=True).print(visible(what))
+
+
+def _check_apart(csv: Path | None, out: Path) -> None:
+    """Refuse a table among the files of the job."""
+    from nescio.errors import InvalidInput
+
+    if csv is not None and csv.resolve().is_relative_to(out.resolve()):
+        raise InvalidInput(
+            f"{csv} lies in {out}, the directory of the job; name a place outside it"
+        )
 
 
 def _run(

@@ -12,9 +12,17 @@ from typing import Any
 import numpy as np
 
 from nescio.corpus.documents import CorpusFields, Document
-from nescio.corpus.job import JOB_FILE, check_same, held, remove_partial, write_file
+from nescio.corpus.job import (
+    JOB_FILE,
+    check_empty,
+    check_same,
+    held,
+    remove_partial,
+    write_file,
+)
 from nescio.corpus.source import Source, documents_of, source_of
 from nescio.decoding import Decoding, Draws, sample_stream
+from nescio.decoding.prompting import opening
 from nescio.errors import InvalidInput, SchemaError
 from nescio.models.protocol import Stepping, Tokenized, require
 from nescio.outcome.estimate import nescio_version
@@ -23,7 +31,15 @@ from nescio.trace import Sample
 __all__ = ["ANSWERS_FILE", "SAMPLES_FILE", "AnswersAsked", "run_answers"]
 
 ANSWERS_FILE, SAMPLES_FILE = "answers.jsonl", "samples.jsonl"
-_KEYS = {"prompt", "draw", "text", "logprob", "tokens", "stop", "entropy"}
+_KINDS: Mapping[str, type] = {
+    "prompt": int,
+    "draw": int,
+    "text": str,
+    "logprob": float,
+    "tokens": int,
+    "stop": str,
+    "entropy": float,
+}
 
 Key = tuple[int, int]
 Report = Callable[[int, int], None]
@@ -98,7 +114,8 @@ def run_answers(
     source, tell = source_of(prompts), report or _silent
     draws = Draws(asked.n, asked.seed)
     with held(out):
-        total = asked.n * _checked(source, asked.fields)
+        prompts_there = _checked(source, asked.fields)
+        total = asked.n * prompts_there
         known = {
             "kind": "answers",
             "asked": asked.to_dict(),
@@ -109,7 +126,8 @@ def run_answers(
         if job is not None:
             check_same(out, {key: job.get(key) for key in known}, known)
             remove_partial(out)
-        done = {key for key, _ in _kept(out / ANSWERS_FILE) if key[1] < asked.n}
+        kept = {key for key, _ in _kept(out / ANSWERS_FILE, prompts_there)}
+        done = {key for key in kept if key[1] < asked.n}
         tell(len(done), total)
         if len(done) < total:
             model = load()
@@ -118,11 +136,12 @@ def run_answers(
             if job is not None:
                 check_same(out, {"origin": job["origin"]}, origin)
             else:
+                _check_taken(source, asked, model)
                 write_file(out / JOB_FILE, _line(known | origin))
             draws = Draws(asked.n, asked.seed, done)
             _draw(_Work(source, asked, model, draws, out), total, tell)
         source.check_unchanged()
-        return _assembled(source, asked, out)
+        return _assembled(source, asked, out, prompts_there)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +153,16 @@ class _Work:
     model: Any
     draws: Draws
     out: Path
+
+
+def _check_taken(source: Source, asked: AnswersAsked, model: Any) -> None:
+    """Refuse a prompt that the model cannot take before anything is drawn."""
+    for document in documents_of(source, asked.fields):
+        try:
+            opening(model, document.text.decode("utf-8"), chat=asked.chat)
+        except InvalidInput as error:
+            where = f"{source.name}, {document.place}"
+            raise type(error)(f"{where}: {error}") from error
 
 
 def _draw(work: _Work, total: int, tell: Report) -> None:
@@ -148,6 +177,7 @@ def _draw(work: _Work, total: int, tell: Report) -> None:
     try:
         with (work.out / ANSWERS_FILE).open("ab") as journal:
             for number, answer in answers:
+                work.source.check_unchanged()
                 journal.write(_line(_answer(number, answer)))
                 journal.flush()
                 count += 1
@@ -195,29 +225,29 @@ def _checked(source: Source, fields: CorpusFields) -> int:
 def _read_job(out: Path) -> Mapping[str, Any] | None:
     path = out / JOB_FILE
     if not path.exists():
-        foreign = [p.name for p in out.iterdir() if not p.name.startswith(".")]
-        if foreign:
-            raise InvalidInput(
-                f"{out} is not empty ({min(foreign)!r} is there) and holds no "
-                "answers of nescio; name a new directory"
-            )
+        check_empty(out)
         return None
     try:
         found = json.loads(path.read_bytes())
         if found["kind"] != "answers" or not isinstance(found["origin"], dict):
             raise ValueError("it holds another kind of job")
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
         raise SchemaError(
             f"{path} is no job of answers, or damaged: {error}"
         ) from error
     return found
 
 
-def _kept(path: Path) -> Iterator[tuple[Key, dict[str, Any]]]:
+def _kept(path: Path, prompts: int) -> Iterator[tuple[Key, dict[str, Any]]]:
     """The answers of earlier runs; a last line that was cut off is taken away.
 
+    Args:
+        path: the journal.
+        prompts: how many there are.
+
     Raises:
-        SchemaError: a line that is no answer, or an answer that is there twice.
+        SchemaError: a line that is no answer to one of the prompts, or an answer that
+            is there twice.
     """
     if not path.exists():
         return
@@ -228,6 +258,11 @@ def _kept(path: Path) -> Iterator[tuple[Key, dict[str, Any]]]:
                 file.truncate(file.tell() - len(line))
                 return
             key, answer = _parsed(line, f"{path}, line {number}")
+            if not 0 <= key[0] < prompts:
+                raise SchemaError(
+                    f"{path}, line {number}: there is no prompt {key[0]}; there are "
+                    f"{prompts}, numbered from 0"
+                )
             if key in seen:
                 raise SchemaError(f"{path}, line {number}: answer {key} is there twice")
             seen.add(key)
@@ -236,21 +271,27 @@ def _kept(path: Path) -> Iterator[tuple[Key, dict[str, Any]]]:
 
 def _parsed(line: bytes, where: str) -> tuple[Key, dict[str, Any]]:
     try:
-        answer = json.loads(line)
-        if set(answer) != _KEYS:
-            raise ValueError(f"its fields are not {sorted(_KEYS)}")
-        key = int(answer.pop("prompt")), int(answer["draw"])
-        if min(key) < 0:
-            raise ValueError(f"prompt {key[0]}, draw {key[1]}: numbers are from 0 on")
-        return key, answer
-    except (AttributeError, TypeError, ValueError) as error:
+        answer = json.loads(line, parse_constant=_no_number)
+        if not isinstance(answer, dict) or set(answer) != set(_KINDS):
+            raise ValueError(f"its fields are not {sorted(_KINDS)}")
+        for name, kind in _KINDS.items():
+            if type(answer[name]) is not kind:
+                raise ValueError(f"{name} is {answer[name]!r}, no {kind.__name__}")
+        if answer["draw"] < 0:
+            raise ValueError(f"draw is {answer['draw']}: numbers are from 0 on")
+        return (answer.pop("prompt"), answer["draw"]), answer
+    except (RecursionError, ValueError) as error:
         raise SchemaError(f"{where} is no answer: {error}") from error
 
 
-def _assembled(source: Source, asked: AnswersAsked, out: Path) -> Path:
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number")
+
+
+def _assembled(source: Source, asked: AnswersAsked, out: Path, prompts: int) -> Path:
     """All answers to a prompt in one line, in the order of the file."""
     answers: dict[int, list[dict[str, Any]]] = {}
-    for (number, draw), answer in _kept(out / ANSWERS_FILE):
+    for (number, draw), answer in _kept(out / ANSWERS_FILE, prompts):
         if draw < asked.n:
             answers.setdefault(number, []).append(answer)
     lines = [

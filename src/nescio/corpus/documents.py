@@ -127,7 +127,7 @@ def _text(row: Mapping[str, Any], name: str) -> tuple[bytes, str]:
     if not isinstance(value, str):
         return b"", _not_text(row, name, value)
     if not value:
-        return b"", f"the field {name!r} is empty: there is nothing to score"
+        return b"", f"the field {name!r} is empty: there is nothing to read"
     try:
         return value.encode("utf-8"), ""
     except UnicodeEncodeError as error:

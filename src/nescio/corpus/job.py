@@ -26,8 +26,10 @@ __all__ = [
     "CorpusSettings",
     "Job",
     "Keep",
+    "check_empty",
     "check_same",
     "held",
+    "make_room",
     "read_job",
     "remove_partial",
     "shard_path",
@@ -144,12 +146,16 @@ def shard_path(directory: Path, shard: int) -> Path:
     return directory / _SHARDS / f"{shard:05d}.parquet"
 
 
-def write_job(directory: Path, job: Job) -> None:
-    """Write ``job.json`` and make room for the shards."""
+def make_room(directory: Path) -> None:
+    """Make the directory of the shards, if it is not there or not any more."""
     try:
         (directory / _SHARDS).mkdir(exist_ok=True)
     except OSError as error:
         raise _unwritable(directory / _SHARDS, error) from error
+
+
+def write_job(directory: Path, job: Job) -> None:
+    """Write ``job.json``."""
     text = json.dumps(job.to_dict(), indent=1, allow_nan=False) + "\n"
     write_file(directory / JOB_FILE, text.encode("ascii"))
 
@@ -164,7 +170,7 @@ def read_job(directory: Path) -> Job | None:
     try:
         raw = (directory / JOB_FILE).read_bytes()
     except FileNotFoundError:
-        _check_empty(directory)
+        check_empty(directory)
         return None
     except OSError as error:
         raise InvalidInput(f"{directory / JOB_FILE}: {error.strerror}") from error
@@ -177,7 +183,13 @@ def read_job(directory: Path) -> Job | None:
             )
         origin, plan = Origin(**found["origin"]), Plan.from_dict(found["plan"])
         return Job(found["asked"], found["source"], origin, plan, found["nescio"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         if isinstance(error, SchemaError):
             raise
         raise SchemaError(
@@ -260,8 +272,12 @@ def _made(directory: Path) -> bool:
     return True
 
 
-def _check_empty(directory: Path) -> None:
-    """Refuse a directory with anything but what a job leaves that has not begun."""
+def check_empty(directory: Path) -> None:
+    """Refuse a directory with anything but what a job leaves that has not begun.
+
+    Raises:
+        InvalidInput: naming one of the files that are there.
+    """
     foreign = sorted(
         path.name
         for path in directory.iterdir()

@@ -178,10 +178,10 @@ def _parquet(path: Path, names: Sequence[str]) -> Iterator[Row]:
 
 def _batch_rows(batch: pa.RecordBatch) -> Iterator[Mapping[str, Any] | str]:
     try:
-        yield from batch.to_pylist()
-    except UnicodeDecodeError:
-        for number in range(batch.num_rows):
-            yield _lone_row(batch.slice(number, 1))
+        rows = batch.to_pylist()
+    except (ValueError, OverflowError):
+        rows = [_lone_row(batch.slice(row, 1)) for row in range(batch.num_rows)]
+    yield from rows
 
 
 def _lone_row(batch: pa.RecordBatch) -> Mapping[str, Any] | str:
@@ -189,6 +189,8 @@ def _lone_row(batch: pa.RecordBatch) -> Mapping[str, Any] | str:
         return batch.to_pylist()[0]
     except UnicodeDecodeError as error:
         return f"not valid UTF-8 at byte {error.start}"
+    except (ValueError, OverflowError) as error:  # a time that Python cannot hold
+        return f"a value that cannot be read: {error}"
 
 
 def _has_column(schema: pa.Schema, name: str) -> bool:
@@ -201,7 +203,9 @@ def _has_column(schema: pa.Schema, name: str) -> bool:
     for part in parts:
         if isinstance(found, pa.Field):
             found = found.type
-        if not isinstance(found, pa.Schema | pa.StructType) or part not in found.names:
+        if not isinstance(found, pa.Schema | pa.StructType):
+            return False
+        if found.names.count(part) != 1:
             return False
         found = found.field(part)
     return True

@@ -17,6 +17,7 @@ from nescio.corpus.job import (
     Job,
     check_same,
     held,
+    make_room,
     read_job,
     remove_partial,
     write_file,
@@ -134,6 +135,7 @@ def run_job(
         done = finished_shards(out, job)
         if not all(done):
             model = _resumed(out, job, load()) if model is None else model
+            make_room(out)
             _score(_Work(source, asked, job, model, out, done), tell)
         corpus = read_corpus(out)
         return corpus, _written_summary(corpus, resampling or Resampling())

@@ -47,9 +47,9 @@ def write_shard(directory: Path, job: Job, shard: int, found: Sequence[Scored]) 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.table(_document_columns(job, found))
+    table = _document_table(job, found)
     metadata = {_JOB_KEY: job.digest.encode("ascii")}
-    packing: dict[str, Any] = {"compression": "zstd"}
+    packing: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
     if job.asked["keep"] != "summary":
         metadata[_TRACE_KEY] = str(SCHEMA_VERSION).encode("ascii")
         packing |= {"column_encoding": dict(ENCODINGS), "use_dictionary": _REPEATING}
@@ -81,9 +81,7 @@ def _check(directory: Path, job: Job, shard: int) -> bool:
     try:
         found = pq.read_metadata(path)
     except (pa.ArrowException, OSError) as error:
-        raise SchemaError(
-            f"{path} is damaged: {error}. Delete it, and it is scored again"
-        ) from error
+        raise _damaged(path, error) from error
     mine = (found.metadata or {}).get(_JOB_KEY) == job.digest.encode("ascii")
     if not mine or found.num_rows != len(job.plan.documents_in(shard)):
         raise SchemaError(
@@ -93,42 +91,67 @@ def _check(directory: Path, job: Job, shard: int) -> bool:
 
 
 def read_sums(directory: Path, job: Job) -> Iterator[pa.Table]:
-    """The documents of each shard with their sums, without tokens."""
+    """The documents of each shard with their sums, without tokens.
+
+    Raises:
+        SchemaError: a shard is damaged; its pages carry checksums.
+    """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    names = document_columns(job)
+    schema = document_schema(job)
     for shard in range(job.plan.shards):
-        yield pq.read_table(shard_path(directory, shard), columns=names)
+        path = shard_path(directory, shard)
+        try:
+            table = pq.read_table(
+                path, columns=schema.names, page_checksum_verification=True
+            )
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(path, error) from error
+        if not table.schema.equals(schema):
+            raise _damaged(path, "its columns are not those of a shard")
+        if table["document"].to_pylist() != list(job.plan.documents_in(shard)):
+            raise _damaged(path, "its documents are not those of this shard")
+        yield table.replace_schema_metadata(None)
 
 
-def document_columns(job: Job) -> list[str]:
+def _damaged(path: Path, reason: object) -> SchemaError:
+    return SchemaError(
+        f"{path} is damaged: {reason}. Delete it, and it is scored again"
+    )
+
+
+def document_schema(job: Job) -> pa.Schema:
     """The columns that describe a document, in their order."""
+    import pyarrow as pa
+
     groups = [GROUP + name for name in job.asked["fields"]["groups"]]
-    return ["document", *_LABELS, *groups, *(column.name for column in fields(Sums))]
+    kinds = {"int": pa.int64(), "float": pa.float64()}
+    return pa.schema(
+        [
+            ("document", pa.int64()),
+            *((name, pa.string()) for name in (*_LABELS, *groups)),
+            *((column.name, kinds[str(column.type)]) for column in fields(Sums)),
+        ]
+    )
 
 
-def _document_columns(job: Job, found: Sequence[Scored]) -> dict[str, pa.Array]:
+def _document_table(job: Job, found: Sequence[Scored]) -> pa.Table:
     import pyarrow as pa
 
     documents = [one.document for one in found]
-    numbers = [one.number for one in documents]
-    columns: dict[str, pa.Array] = {"document": pa.array(numbers, pa.int64())}
-    labels = {
+    sums = [None if one.trace is None else sums_of(one.trace) for one in found]
+    columns = {
+        "document": [document.number for document in documents],
         "id": [document.id for document in documents],
         "cluster": [document.cluster for document in documents],
         "problem": [d.problem and f"{d.place}: {d.problem}" for d in documents],
     }
-    for name in _LABELS:
-        columns[name] = pa.array(labels[name], pa.string())
     for place, name in enumerate(job.asked["fields"]["groups"]):
-        values = [document.groups[place] for document in documents]
-        columns[GROUP + name] = pa.array(values, pa.string())
-    sums = [None if one.trace is None else sums_of(one.trace) for one in found]
+        columns[GROUP + name] = [document.groups[place] for document in documents]
     for column in fields(Sums):
-        kind = pa.int64() if column.type == "int" else pa.float64()
-        cells = [None if one is None else getattr(one, column.name) for one in sums]
-        columns[column.name] = pa.array(cells, kind)
-    return columns
+        columns[column.name] = [s and getattr(s, column.name) for s in sums]
+    return pa.table(columns, schema=document_schema(job))
 
 
 def _trace_table(job: Job, found: Sequence[Scored]) -> pa.Table:

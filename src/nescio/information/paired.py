@@ -66,16 +66,11 @@ def bits_per_byte_difference(
     ones, others = as_texts(traces), as_texts(reference)
     _check_same(ones, others)
     counted = counted_texts(ones, _SEGMENTS)
-    against = {id(one): other for one, other in zip(ones, others, strict=True)}
+    masks = {id(trace): mask for trace, mask in counted}
     parts = [
-        np.stack(
-            [
-                _bits_apart(trace, against[id(trace)])[mask],
-                trace.byte_counts[mask].astype(np.float64),
-            ],
-            axis=1,
-        )
-        for trace, mask in counted
+        np.stack([_bits_apart(one, other), one.byte_counts], axis=1)[masks[id(one)]]
+        for one, other in zip(ones, others, strict=True)
+        if id(one) in masks
     ]
     tokens = np.concatenate(parts)
     divisor = math.fsum(tokens[:, 1])

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nescio.errors import SchemaError
+from nescio.errors import InvalidInput, SchemaError
 from nescio.trace.encoding import ARRAYS, from_dict
 from nescio.trace.trace import SCHEMA_VERSION, Candidates, Column, Origin, Trace
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ENCODINGS", "schema_of", "table_of", "trace_of"]
+__all__ = ["ENCODINGS", "schema_of", "size_of", "table_of", "trace_of"]
+
+MOST_ELEMENTS = 2**31 - 1
+"""Of a list column or of a column's bytes in one table: Arrow counts in int32."""
 
 _LISTS: Mapping[str, type[np.generic]] = {
     **ARRAYS,
@@ -73,10 +76,30 @@ def schema_of(version: int) -> pa.Schema:
     )
 
 
+def size_of(trace: Trace) -> int:
+    """How many elements or bytes its longest column has."""
+    candidates, n = trace.candidates, len(trace)
+    sizes = [n + 1, len(trace.buffer), n * len(trace.renyi_orders)]
+    sizes.append(n * len(trace.columns))
+    if candidates is not None:
+        sizes += [len(candidates.byte_offsets), len(candidates.buffer)]
+    return max(sizes)
+
+
 def table_of(traces: Sequence[Trace], schema: pa.Schema) -> pa.Table:
-    """Traces as a table of schema 2, one row each; NaN becomes null."""
+    """Traces as a table of schema 2, one row each; NaN becomes null.
+
+    Raises:
+        InvalidInput: more than one table holds.
+    """
     import pyarrow as pa
 
+    size = sum(map(size_of, traces))
+    if size > MOST_ELEMENTS:
+        raise InvalidInput(
+            f"{len(traces)} traces of up to {size:,} candidates or bytes do not fit "
+            "one group of rows; write fewer at a time, or keep fewer candidates"
+        )
     rows = [_fields(trace) for trace in traces]
     columns = []
     for field in schema:
@@ -101,7 +124,14 @@ def trace_of(row: Mapping[str, pa.Scalar], version: int, name: str) -> Trace:
     """
     try:
         return _of_schema_1(row) if version == 1 else _built(row)
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        OverflowError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise SchemaError(f"{name}: {error}") from error
 
 

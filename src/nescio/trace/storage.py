@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from nescio.errors import InvalidInput, SchemaError
-from nescio.trace.layout import ENCODINGS, schema_of, table_of, trace_of
+from nescio.trace.layout import ENCODINGS, schema_of, size_of, table_of, trace_of
 from nescio.trace.trace import SCHEMA_VERSION, Trace
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["TraceWriter", "read_traces", "write_traces"]
 
 _METADATA_KEY = b"nescio.schema"
+_LARGE = 2**27  # elements of one column in a row group, some GB of memory
 _REPEATING = ("origin", "segment.list.element", "role.list.element")
 
 
@@ -28,7 +29,7 @@ class TraceWriter:
 
     Args:
         path: the file, replaced if it exists.
-        group: how many traces make a row group.
+        group: how many traces make a row group, or fewer if they are very long.
 
     Example:
         >>> import nescio, tempfile, pathlib
@@ -45,10 +46,12 @@ class TraceWriter:
 
         self._group = group
         self._traces: list[Trace] = []
+        self._size = 0
         version = str(SCHEMA_VERSION).encode()
         self._schema = schema_of(SCHEMA_VERSION).with_metadata({_METADATA_KEY: version})
         packing: dict[str, Any] = {
             "compression": "zstd",
+            "write_page_checksum": True,
             "use_dictionary": list(_REPEATING),
             "column_encoding": dict(ENCODINGS),
         }
@@ -56,14 +59,20 @@ class TraceWriter:
 
     def write(self, trace: Trace) -> None:
         """Take one trace; flushes a full row group."""
+        size = size_of(trace)
+        if self._traces and self._size + size > _LARGE:
+            self._flush()
         self._traces.append(trace)
+        self._size += size
         if len(self._traces) >= self._group:
             self._flush()
 
     def close(self) -> None:
         """Write what is left and the footer."""
-        self._flush()
-        self._file.close()
+        try:
+            self._flush()
+        finally:
+            self._file.close()
 
     def __enter__(self) -> TraceWriter:
         return self
@@ -78,8 +87,8 @@ class TraceWriter:
 
     def _flush(self) -> None:
         if self._traces:
-            self._file.write_table(table_of(self._traces, self._schema))
-            self._traces = []
+            traces, self._traces, self._size = self._traces, [], 0
+            self._file.write_table(table_of(traces, self._schema))
 
 
 def write_traces(path: str | Path, traces: Iterable[Trace]) -> None:
@@ -104,13 +113,19 @@ def read_traces(path: str | Path) -> Iterator[Trace]:
     if not Path(path).is_file():
         raise InvalidInput(f"{path}: there is no such file")
     try:
-        with pq.ParquetFile(path) as file:
-            version = _schema_version(file.schema_arrow, name)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            version, read = _schema_version(file.schema_arrow, name), 0
             for batch in file.iter_batches(batch_size=16):
                 columns = dict(zip(batch.schema.names, batch.columns, strict=True))
                 for row in range(len(batch)):
                     fields = {key: column[row] for key, column in columns.items()}
                     yield trace_of(fields, version, name)
+                read += len(batch)
+            if read != file.metadata.num_rows:
+                raise SchemaError(
+                    f"{name}: damaged: {read} of {file.metadata.num_rows} traces are "
+                    "there"
+                )
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise SchemaError(
             f"{name}: not a Parquet file, damaged, or its writer was never closed: "
