@@ -1,10 +1,9 @@
 """How fast the kernel is, as ratios within one run.
 
 Reading is the time of a plain vectorised sum over the same array, which is larger than
-the caches. Each call is timed by the processor time of its threads divided by their
-number, so that other work on the machine weighs less; calls are interleaved, and of
-several repetitions the best counts. Peak memory is what Python allocates beyond the
-result. Writes ``results/benchmark_kernel.json``.
+the caches, on as many threads. Calls are interleaved, and of several repetitions the
+best wall time counts. Peak memory is what Python allocates beyond the result. Writes
+``results/benchmark_kernel.json``.
 
     python benchmarks/kernel.py [gibibytes]
 """
@@ -88,7 +87,7 @@ def main() -> None:
         top=TOP,
         repetitions=REPETITIONS,
         unit="times the time of reading the array once, on as many threads",
-        timing="processor time over threads, best repetition, interleaved",
+        timing="wall time, best repetition, interleaved",
         processor=processor(),
     )
 
@@ -203,9 +202,7 @@ def relative(
             os.environ["NESCIO_KERNEL"] = timed.path
             os.environ["NESCIO_THREADS"] = str(timed.threads)
             torch.set_num_threads(timed.threads)
-            best[name] = min(
-                best[name], seconds(timed.call, timed.threads) / timed.share
-            )
+            best[name] = min(best[name], seconds(timed.call) / timed.share)
     del os.environ["NESCIO_KERNEL"], os.environ["NESCIO_THREADS"]
     return {
         name: round(best[name] / best[f"read {timed.threads}"], 2)
@@ -213,10 +210,10 @@ def relative(
     }
 
 
-def seconds(call: Call, threads: int) -> float:
-    begin = time.process_time()
+def seconds(call: Call) -> float:
+    begin = time.perf_counter()
     call()
-    return (time.process_time() - begin) / threads
+    return time.perf_counter() - begin
 
 
 def extra_memory(call: Call) -> float:

@@ -1,9 +1,15 @@
 """Fixtures of the tests alone; what doctests share stands in the top conftest.py."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As in a background job of a shell: the programs under test would inherit it, and
+    # tests of Ctrl-C would wait for ever.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

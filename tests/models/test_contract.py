@@ -9,6 +9,7 @@ import pytest
 
 import nescio
 from nescio.kernel import log_softmax
+from nescio.models.reading import check_runs
 from nescio.models.table import read_table
 from tests.models.tiny import tiny_model, tiny_on_openvino
 
@@ -204,6 +205,26 @@ def test_leaving_and_joining_a_batch_changes_nothing(
     _, logits = model.extend([one, two], [ids[8:9], other[4:5]])
     close(log_softmax(logits)[0], fresh(model, ids[:9]), tolerance)
     close(log_softmax(logits)[1], fresh(model, other[:5]), tolerance)
+
+
+def test_what_cannot_be_cut_into_blocks_is_refused(
+    model: Any, sequences: list[np.ndarray]
+) -> None:
+    if model.origin.engine == "table":
+        return
+    zeros = [0] * len(sequences)
+    for given in ({"skip": zeros, "rows": 0}, {"skip": [0]}, {"skip": [-1, 0, 0]}):
+        with pytest.raises(nescio.NescioError, match=r"rows is 0|skip is"):
+            list(model.logit_blocks(sequences, **given))
+
+
+def test_a_context_of_another_engine_is_refused(
+    model: Any, sequences: list[np.ndarray]
+) -> None:
+    if model.origin.engine == "table":
+        return
+    with pytest.raises(nescio.NescioError, match="is no context of"):
+        check_runs(model, [read_table("coin").open()], sequences[:1])
 
 
 def test_capabilities_are_what_the_protocols_say(model: Any) -> None:

@@ -281,7 +281,7 @@ def real_text(project: Any) -> str:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param("smollm2", marks=pytest.mark.local_model),
+        pytest.param("smollm2", marks=pytest.mark.verify),
         pytest.param("gemma3-270m", marks=pytest.mark.verify),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -182,10 +183,13 @@ def test_other_architectures_run_too(make: Any) -> None:
     assert len(nescio.score(model, "a text").logp) == 6
 
 
-@pytest.mark.parametrize(("asked", "threads"), [("1", 1), ("3", 3), ("2,1", 2)])
-def test_as_many_threads_as_asked_for(
+@pytest.mark.parametrize(
+    ("asked", "threads"), [("1", 1), ("3", 3), ("2,1", 2), ("64", 4)]
+)
+def test_as_many_threads_as_asked_for_and_no_more_than_cores(
     monkeypatch: pytest.MonkeyPatch, asked: str, threads: int
 ) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
     assert thread_count() == threads
 

@@ -27,6 +27,14 @@ from nescio.trace import Origin
 __all__ = ["Options", "check_loadable", "load_catalogue", "load_hugging_face"]
 
 _UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError)
+_ENDS = (
+    "added_tokens.json",
+    "generation_config.json",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
+"""Files besides weights and configuration that say which tokens end a text."""
 _PRECISIONS = {"f32": "float32", "bf16": "bfloat16"}
 
 
@@ -100,10 +108,12 @@ class _Weights:
 
 def _directory(directory: Path) -> _Weights:
     digest = _weights_digest(directory)
-    generation = directory / "generation_config.json"
-    ends = generation.read_bytes() if generation.is_file() else b""
-    place = place_of(digest, hashlib.sha256(ends).hexdigest())
-    return _Weights(str(directory), digest, place)
+    details = [
+        f"{name} {hashlib.sha256((directory / name).read_bytes()).hexdigest()}"
+        for name in _ENDS
+        if (directory / name).is_file()
+    ]
+    return _Weights(str(directory), digest, place_of(digest, *details))
 
 
 def _on_hub(name: str) -> _Weights:

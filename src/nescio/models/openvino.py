@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from nescio.models.openvino_memory import PagedContext
 from nescio.models.openvino_network import PagedNetwork
 from nescio.models.protocol import LogitBlock, Rendered
-from nescio.models.reading import check_runs, padded_rows
+from nescio.models.reading import check_blocks, check_runs, padded_rows
 from nescio.models.tokenizer import Tokenizer
 from nescio.models.vocabulary import Vocabulary
 from nescio.trace import Origin, Prompt
@@ -91,6 +91,7 @@ class OpenVinoModel:
         rows: int = 128,
     ) -> Iterator[LogitBlock]:
         """Logits after each position from ``skip`` on, but the last, in blocks."""
+        check_blocks(sequences, skip, rows)
         check_runs(self, [self.open()] * len(sequences), sequences)
         begins = np.asarray(skip, dtype=np.int64)
         ends = np.array([len(ids) - 1 for ids in sequences])

@@ -2,8 +2,8 @@
 
 An export lies in a folder named after everything it depends on: the weights and their
 configuration, this exporter and its tests, OpenVINO and transformers. In it,
-``export.json`` says how large its files are and what their hashes. A damaged or
-outdated export is made again.
+``export.json`` says which folder it belongs to, how large its files are and what their
+hashes, and has a hash of itself. A damaged, misplaced or outdated export is made again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from nescio.models.openvino_export import EXPORTER
 __all__ = ["Facts", "Place", "forget", "kept", "place_of"]
 
 _NAME = "export.json"
-_SCHEMA = 1
+_SCHEMA = 2
 _LIBRARIES = ("nescio", "openvino", "transformers")
 
 
@@ -81,7 +81,13 @@ class Place:
                 path.name: {"size": path.stat().st_size, "sha256": sha256_of(path)}
                 for path in sorted(partial.iterdir())
             }
-            fields = {"schema": _SCHEMA, "facts": asdict(facts), "files": files}
+            fields = {
+                "schema": _SCHEMA,
+                "folder": self.directory.name,
+                "facts": asdict(facts),
+                "files": files,
+            }
+            fields["sha256"] = _digest(fields)
             text = json.dumps(fields, indent=2) + "\n"
             (partial / _NAME).write_text(text, encoding="utf-8")
             if self.directory.exists():  # damaged
@@ -160,9 +166,17 @@ def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
+def _digest(fields: dict[str, Any]) -> str:
+    """Of everything a description says but this."""
+    said = {name: value for name, value in fields.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
 def _checked(fields: dict[str, Any], directory: Path) -> Facts:
     if fields["schema"] != _SCHEMA:
         raise SchemaError(f"{directory} has schema {fields['schema']}, not {_SCHEMA}")
+    if fields["folder"] != directory.name or fields["sha256"] != _digest(fields):
+        raise SchemaError(f"{directory / _NAME} is damaged, or of another export")
     for name, known in fields["files"].items():
         path = directory / name
         whole = path.stat().st_size == known["size"]

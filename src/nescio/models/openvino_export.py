@@ -44,7 +44,15 @@ _TABLES = (
 )
 _NOT_PAGED = ("softcap", "s_aux", "position_bias", "alibi")
 """What some networks give their attention and OpenVINO's does not take."""
-_FOREIGN = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
+_FOREIGN = (
+    AssertionError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass
@@ -77,11 +85,31 @@ def exported(reference: TransformersModel) -> Any:
             return _converted(network, calls, layers)
     except NescioError:
         raise
-    except _FOREIGN as error:
-        reason = str(error).strip().split("\n")[0]
+    except (*_FOREIGN, *_frontend_failures()) as error:
         raise CapabilityError(
-            f"{name}: {kind} cannot be exported to OpenVINO: {reason}"
+            f"{name}: {kind} cannot be exported to OpenVINO: {_reason(error)}"
         ) from error
+
+
+def _frontend_failures() -> tuple[type[Exception], ...]:
+    """What OpenVINO's conversion raises; they have no base but Exception."""
+    openvino()
+    from openvino import frontend
+
+    return (
+        frontend.GeneralFailure,
+        frontend.InitializationFailure,
+        frontend.NotImplementedFailure,
+        frontend.OpConversionFailure,
+        frontend.OpValidationFailure,
+    )
+
+
+def _reason(error: Exception) -> str:
+    """The line that says it; an unconverted operation is named far below the first."""
+    lines = str(error).strip().split("\n")
+    telling = [line for line in lines if "No conversion rule" in line]
+    return (telling or lines)[0].strip("- ")
 
 
 @contextmanager

@@ -151,7 +151,7 @@ def _turn(place: Place, report: Report) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             stack.enter_context(place.alone(report))
-        except OSError as error:
+        except (OSError, NotImplementedError) as error:
             report(f"the export will not be kept: {_reason(error)}", None)
         yield
 
@@ -169,7 +169,8 @@ def _made(source: Source, place: Place | None, report: Report) -> tuple[Any, Fac
                 return _read(place, facts), facts
         check_export(_like(reference, graph, facts, "f32"), reference)
     except CapabilityError as refusal:
-        facts = _facts(reference, str(refusal))
+        words = str(refusal).replace(source.name, "this model")  # it may be moved
+        facts = _facts(reference, words)
         if place is not None and refusal.__cause__ is None:
             _kept(None, facts, reference=reference, place=place, report=report)
         return None, facts

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nescio.models.protocol import Context
     from nescio.models.vocabulary import Vocabulary
 
-__all__ = ["check_runs", "padded_rows"]
+__all__ = ["check_blocks", "check_runs", "padded_rows"]
 
 
 def check_runs(
@@ -36,6 +36,15 @@ def check_runs(
     if not all(map(len, tokens)):
         raise InvalidInput("an empty token run; read at least one token")
     together, size = np.concatenate(tokens), model.vocabulary.size
+    if together.dtype.kind not in "iu":
+        raise InvalidInput(f"token ids are {together.dtype}: whole numbers are needed")
+    kind = type(model.open())
+    for context in contexts:
+        if not isinstance(context, kind):
+            raise InvalidInput(
+                f"a {type(context).__name__} is no context of {model.name}: read the "
+                "tokens anew with this model"
+            )
     low, high = int(together.min()), int(together.max())
     if low < 0 or high >= size:
         raise InvalidInput(
@@ -48,6 +57,23 @@ def check_runs(
         raise ContextOverflow(
             f"{longest} tokens are more than the {model.context_length} that "
             f"{model.name} can see"
+        )
+
+
+def check_blocks(
+    sequences: Sequence[Int[np.ndarray, " _"]], skip: Sequence[int], rows: int
+) -> None:
+    """Refuse what cannot be cut into blocks of logits.
+
+    Raises:
+        InvalidInput: ``rows`` below 1, or not one ``skip`` of 0 or more a sequence.
+    """
+    if rows < 1:
+        raise InvalidInput(f"rows is {rows}: a block has at least 1")
+    if len(skip) != len(sequences) or any(first < 0 for first in skip):
+        raise InvalidInput(
+            f"skip is {list(skip)[:8]} for {len(sequences)} sequences: one number "
+            "of 0 or more each"
         )
 
 

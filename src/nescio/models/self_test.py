@@ -27,6 +27,8 @@ _TOKENS = 24
 _EXPORT_TOKENS = 104
 """More than three blocks of an export's memory, and a piece of a fourth."""
 _BLOCK = 32
+_BEYOND = 10
+"""At least so many tokens beyond a window show where it ends."""
 _LARGEST_KL = {"f32": 1e-5, "bf16": 0.05}
 _FOREIGN = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 
@@ -136,8 +138,9 @@ def _across_blocks(model: Any, reference: TransformersModel) -> Iterator[Found]:
 
 def _beyond_the_window(model: Any, reference: TransformersModel) -> Iterator[Found]:
     window = getattr(reference.network.config.get_text_config(), "sliding_window", None)
-    length = (window or 0) + _EXPORT_TOKENS
-    if window is None or length > (reference.context_length or length):
+    longest = (window or 0) + _EXPORT_TOKENS
+    length = min(longest, reference.context_length or longest)
+    if not window or length < window + _BEYOND:
         return
     rng = np.random.default_rng(1)
     ids = rng.choice(_ids(reference), size=length).astype(np.int32)

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from nescio.models.cache import CachedContext, Store, aligned
 from nescio.models.head import raw_logits
 from nescio.models.protocol import LogitBlock, Rendered
-from nescio.models.reading import check_runs, padded_rows
+from nescio.models.reading import check_blocks, check_runs, padded_rows
 from nescio.models.self_test import check_reading
 from nescio.models.tokenizer import Tokenizer
 from nescio.models.vocabulary import Vocabulary
@@ -120,6 +120,7 @@ class TransformersModel:
         import torch
 
         contexts = [self.open()] * len(sequences)
+        check_blocks(sequences, skip, rows)
         check_runs(self, contexts, sequences)
         lengths = np.array([len(ids) for ids in sequences])
         with torch.inference_mode():
