@@ -25,7 +25,7 @@ export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check verify bench docs clean model
+.PHONY: help demo test check verify bench docs clean model model-file
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -34,7 +34,7 @@ demo: $(VENV)/.local ## install what a first look needs and write demo.html
 	@$(BIN)/nescio demo --html "$(REPORT)"
 
 test: $(VENV)/.dev model ## run the tests
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -m "not verify and not real_server"
 
 check: $(VENV)/.dev ## what CI runs: format, lint, types, layers, docs, tests
 	@echo "== format"; $(BIN)/ruff format --check --quiet . || \
@@ -44,10 +44,10 @@ check: $(VENV)/.dev ## what CI runs: format, lint, types, layers, docs, tests
 	@echo "== layers"; said=$$($(BIN)/lint-imports --no-cache --no-logo) \
 	  || { echo "$$said"; exit 1; }
 	@echo "== docs"; $(BIN)/mkdocs --quiet build --strict
-	@$(MAKE) --no-print-directory model
+	@$(MAKE) --no-print-directory model model-file
 	@echo "== tests"; $(BIN)/python -m pytest --no-header --cov
 
-verify: $(VENV)/.dev model ## the long checks; writes results/*.json
+verify: $(VENV)/.dev model model-file ## the long checks; writes results/*.json
 	@$(BIN)/nescio models get gemma3-270m --accept-license
 	@$(BIN)/python -m pytest -q -m verify
 	@set -e; for script in experiments/[a-z]*.py tests/verify/[a-z]*.py; do \
@@ -70,6 +70,10 @@ clean: ## remove everything that was built, .venv too
 
 model:
 	@$(BIN)/nescio models get smollm2
+
+# For the real server in the tests.
+model-file: $(VENV)/.dev
+	@$(BIN)/nescio models get smollm2 --gguf build/smollm2.gguf
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo \

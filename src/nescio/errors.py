@@ -15,7 +15,10 @@
     │   ├── LicenceNotAccepted      terms that have to be accepted first
     │   ├── DownloadFailed          the package index gave no such file
     │   ├── WrongHash               a file is not the file it should be
-    │   └── ConversionFailed        no disk, unreadable weights
+    │   ├── ConversionFailed        no disk, unreadable weights
+    │   └── EndpointError           a server cannot be reached, or refuses
+    │       ├── ResponseError           what a server said cannot be right
+    │       └── BudgetExhausted         the requests or tokens allowed are used up
     └── MissingDependency       an optional library is not installed
 
 Each message says what was wrong, the value, and what to do. The command line turns
@@ -25,10 +28,12 @@ every one of them into a single line on standard error and exit code 2.
 from __future__ import annotations
 
 __all__ = [
+    "BudgetExhausted",
     "CapabilityError",
     "ContextOverflow",
     "ConversionFailed",
     "DownloadFailed",
+    "EndpointError",
     "InvalidDistribution",
     "InvalidInput",
     "InvalidText",
@@ -37,6 +42,7 @@ __all__ = [
     "ModelError",
     "NescioError",
     "NotEnoughData",
+    "ResponseError",
     "SchemaError",
     "UnknownModel",
     "WrongHash",
@@ -97,6 +103,18 @@ class WrongHash(ModelError):
 
 class ConversionFailed(ModelError, OSError):
     """Weights could not be read or written."""
+
+
+class EndpointError(ModelError, OSError):
+    """A server cannot be reached, or does not do what was asked."""
+
+
+class ResponseError(EndpointError, ValueError):
+    """What a server said cannot be right, or is not what was asked for."""
+
+
+class BudgetExhausted(EndpointError):
+    """The requests or tokens that were allowed are used up."""
 
 
 class MissingDependency(NescioError, ImportError):

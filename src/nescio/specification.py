@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nescio.errors import InvalidInput, UnknownModel
 
 if TYPE_CHECKING:
+    from nescio.models.endpoint import Endpoint
     from nescio.models.loading import Options
     from nescio.models.openvino import OpenVinoModel
     from nescio.models.table import Table
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINES", "Specification", "load", "parse_specification"]
 
-ENGINES = ("table", "openvino", "transformers")
+ENGINES = ("table", "openvino", "transformers", "endpoint")
 _KINDS = ("hf", "table")
+_SCHEMES = ("http", "https")
+_ABLE = {"table": ("table",), "endpoint": ("endpoint",)}
 _LOCAL_OPTIONS = ("precision", "start")
 
 Report = Callable[[str, float | None], None]
@@ -50,10 +53,12 @@ def parse_specification(text: str) -> Specification:
     kind, colon, name = head.partition(":")
     if not colon:
         kind, name = "catalogue", head
+    elif kind in _SCHEMES:
+        kind, name = "endpoint", head
     elif kind not in _KINDS:
         raise UnknownModel(
             f"{text!r}: there is no kind {kind!r}; a model is a catalogue name, "
-            "hf:DIRECTORY-OR-ID or table:FILE"
+            "hf:DIRECTORY-OR-ID, table:FILE or http://HOST/v1#NAME"
         )
     if not name:
         raise UnknownModel(f"{text!r} names no model; see: nescio models list")
@@ -74,7 +79,7 @@ def load(
     engine: str | None = None,
     accept_license: bool = False,
     report: Report | None = None,
-) -> Table | OpenVinoModel | TransformersModel:
+) -> Table | OpenVinoModel | TransformersModel | Endpoint:
     """A model from its specification.
 
     On ``openvino``, the faster engine, a model is exported first, once: its graph is
@@ -86,7 +91,12 @@ def load(
         specification: a catalogue name (``smollm2``), ``hf:DIRECTORY-OR-ID``, or
             ``table:FILE``, with options behind commas: ``precision=f32|bf16``
             (arithmetic; f32 is the reference and the default) and ``start=TOKEN`` or
-            ``start=none`` (what a text is conditioned on).
+            ``start=none`` (what a text is conditioned on). Or a server with an
+            OpenAI-compatible API, ``http://HOST/v1#NAME``, with ``vocabulary=SIZE``
+            (where it does not say), ``key=VARIABLE`` (the environment variable that
+            holds its key), ``concurrency``, ``timeout``, ``retries``,
+            ``max_requests`` and ``max_tokens_total``. It is asked at once what it
+            can do, which costs some twenty short requests.
         engine: ``openvino`` or ``transformers`` (the reference); None takes the
             fastest that can run the model, ``table`` for a table.
         accept_license: agree to the terms of a model that has some.
@@ -98,6 +108,7 @@ def load(
         InvalidInput: an unknown option or engine.
         CapabilityError: the engine asked for cannot run the model.
         MissingDependency: the engine asked for is not installed.
+        EndpointError: a server cannot be reached, or answers nothing.
         LicenceNotAccepted, DownloadFailed, WrongHash, ConversionFailed: as
             ``nescio models get``, which is done first for a catalogue name.
 
@@ -106,7 +117,7 @@ def load(
         3
     """
     found = parse_specification(specification)
-    able = ("table",) if found.kind == "table" else ("openvino", "transformers")
+    able = _ABLE.get(found.kind, ("openvino", "transformers"))
     if engine is not None and engine not in ENGINES:
         raise InvalidInput(f"unknown engine {engine!r}: one of {ENGINES}")
     if engine is not None and engine not in able:
@@ -116,6 +127,8 @@ def load(
         )
     if found.kind == "table":
         return _table(found)
+    if found.kind == "endpoint":
+        return _endpoint(found, report or _silent)
     _check_options(found, _LOCAL_OPTIONS)
     from nescio.models import loading
 
@@ -135,6 +148,16 @@ def _table(found: Specification) -> Table:
 
     _check_options(found, ())
     return read_table(found.name)
+
+
+def _endpoint(found: Specification, report: Report) -> Endpoint:
+    from nescio.models.endpoint import connect
+    from nescio.models.endpoint_address import OPTIONS, address_of
+
+    _check_options(found, OPTIONS)
+    address = address_of(found.name, found.options)
+    report(f"asking {address.specification} what it can do", None)
+    return connect(address)
 
 
 def _catalogue(

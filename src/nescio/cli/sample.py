@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,12 +14,16 @@ from nescio.cli.options import (
     AcceptLicense,
     AsJson,
     EngineName,
+    MaxRequests,
+    MaxTokensTotal,
     ModelName,
     console,
+    limited,
     print_json,
     progress,
 )
 from nescio.cli.score import Stopped
+from nescio.errors import EndpointError
 from nescio.visible import visible
 
 if TYPE_CHECKING:
@@ -59,6 +64,8 @@ def sample(
     model: ModelName = "smollm2",
     engine: EngineName = None,
     accept_license: AcceptLicense = False,
+    max_requests: MaxRequests = None,
+    max_tokens_total: MaxTokensTotal = None,
     as_json: AsJson = False,
 ) -> None:
     """Draw n answers to every prompt, each with its log-probability and entropy.
@@ -81,18 +88,23 @@ def sample(
     fields = CorpusFields(field, id_field, tuple(group or ()))
     asked = AnswersAsked(model, n, seed, fields, decoding, chat, engine)
 
-    path = _run(prompts, asked, out, accept_license)
+    named = limited(model, max_requests, max_tokens_total)
+    path = _run(
+        prompts,
+        asked,
+        lambda: loaded(named, engine=engine, accept_license=accept_license),
+        out,
+    )
     if as_json:
         print_json(_summed_up(path))
         return
     console(stderr=True).print(visible(f"written: {path}"))
 
 
-def _run(prompts: Path, asked: AnswersAsked, out: Path, accept_license: bool) -> Path:
+def _run(
+    prompts: Path, asked: AnswersAsked, load: Callable[[], Any], out: Path
+) -> Path:
     from nescio.corpus.answers import run_answers
-
-    def load() -> Any:
-        return loaded(asked.model, engine=asked.engine, accept_license=accept_license)
 
     kept = 0
     with interrupts() as pressed, progress("sampling", of="answers") as show:
@@ -108,6 +120,10 @@ def _run(prompts: Path, asked: AnswersAsked, out: Path, accept_license: bool) ->
             return run_answers(prompts, asked, load, out=out, report=report)
         except KeyboardInterrupt as error:
             raise Stopped(_how_to_go_on(out, kept)) from error
+        except EndpointError as error:
+            if not kept:
+                raise
+            raise EndpointError(f"{error}; {_how_to_go_on(out, kept)}") from error
 
 
 def _how_to_go_on(out: Path, kept: int) -> str:
@@ -128,6 +144,6 @@ def _summed_up(path: Path) -> dict[str, Any]:
     counts = {
         "prompts": len(items),
         "answers": len(answers),
-        "tokens": sum(answer["tokens"] for answer in answers),
+        "tokens": sum(answer["tokens"] or 0 for answer in answers),
     }
     return {"estimates": {}, "counts": counts, "items": items}

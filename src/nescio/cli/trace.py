@@ -14,15 +14,18 @@ from nescio.cli.options import (
     AcceptLicense,
     AsJson,
     EngineName,
+    MaxRequests,
+    MaxTokensTotal,
     ModelName,
     Quantity,
     Unit,
     UnitChoice,
     check_writable,
+    limited,
     progress,
 )
 from nescio.cli.showing import Shown, paint, paint_stream, show
-from nescio.errors import InvalidInput
+from nescio.errors import EndpointError, InvalidInput
 
 __all__ = ["trace"]
 
@@ -41,6 +44,7 @@ def trace(
     top_k: drawing.TopK = None,
     min_p: drawing.MinP = None,
     stop: drawing.Stop = None,
+    top: drawing.Top = None,
     seed: drawing.Seed = 0,
     window: drawing.WindowSize = None,
     stride: drawing.Stride = None,
@@ -48,6 +52,8 @@ def trace(
     model: ModelName = "smollm2",
     engine: EngineName = None,
     accept_license: AcceptLicense = False,
+    max_requests: MaxRequests = None,
+    max_tokens_total: MaxTokensTotal = None,
     by: Annotated[Quantity, typer.Option(help="Shade by.")] = Quantity.surprisal,
     unit: UnitChoice = Unit.bits,
     as_json: AsJson = False,
@@ -63,6 +69,7 @@ def trace(
         raise InvalidInput("give one of TEXT, --file, --generate and --messages")
     check_writable(out, html, svg, source=file)
     shown = Shown(unit, by, as_json, out, html, svg, seed)
+    named = limited(model, max_requests, max_tokens_total)
     prompt = asked_prompt(generate, messages, system)
     if prompt is None:
         ways = (chat, max_tokens, temperature, top_p, top_k, min_p, stop)
@@ -72,9 +79,10 @@ def trace(
             "--generate",
         )
         asked = asked_text(text, file)
-        laid = drawing.window(window, stride, windowing)
-        reader = loaded(model, engine=engine, accept_license=accept_license)
-        found = _score(reader, asked, given, laid)
+        usual = window is None and stride is None and windowing
+        laid = None if usual else drawing.window(window, stride, windowing)
+        reader = loaded(named, engine=engine, accept_license=accept_license)
+        found = _score(reader, asked, given=given, window=laid, top=top)
         if not as_json:
             paint(found, shown)
     else:
@@ -85,9 +93,15 @@ def trace(
             "TEXT",
         )
         decoding = drawing.decoding(
-            max_tokens, temperature, top_p=top_p, top_k=top_k, min_p=min_p, stop=stop
+            max_tokens,
+            temperature,
+            top_p=top_p,
+            top_k=top_k,
+            min_p=min_p,
+            stop=stop,
+            top=top,
         )
-        reader = loaded(model, engine=engine, accept_license=accept_license)
+        reader = loaded(named, engine=engine, accept_license=accept_license)
         found = _generate(reader, prompt, decoding, chat=chat, shown=shown)
     show(found, shown)
 
@@ -97,11 +111,16 @@ def _refuse(options: str, given: bool, owner: str) -> None:
         raise InvalidInput(f"{options} goes with {owner} only")
 
 
-def _score(model: Any, text: bytes, given: str | None, window: Any) -> Any:
+def _score(
+    model: Any, text: bytes, *, given: str | None, window: Any, top: int | None
+) -> Any:
     from nescio.decoding import score
 
+    kept = drawing.detail(top)
     with progress("scoring") as report:
-        return score(model, text, given=given, window=window, progress=report)
+        return score(
+            model, text, given=given, window=window, detail=kept, progress=report
+        )
 
 
 def _generate(
@@ -112,4 +131,18 @@ def _generate(
     if shown.as_json:
         return generate(model, prompt, decoding=decoding, seed=shown.seed, chat=chat)
     tokens = stream(model, prompt, decoding=decoding, seed=shown.seed, chat=chat)
-    return paint_stream(tokens, shown)
+    try:
+        return paint_stream(tokens, shown)
+    except EndpointError:
+        if kept := _kept(tokens):
+            show(kept, shown)
+        raise
+
+
+def _kept(tokens: Any) -> Any:
+    """What came of an answer before its stream broke off, if that can be measured."""
+    try:
+        found = tokens.trace
+    except EndpointError:
+        return None
+    return found if found.scored.any() else None

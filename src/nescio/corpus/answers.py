@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -22,24 +23,30 @@ from nescio.corpus.job import (
 )
 from nescio.corpus.source import Source, documents_of, source_of
 from nescio.decoding import Decoding, Draws, sample_stream
+from nescio.decoding.answering import drawing_of
 from nescio.decoding.prompting import opening
-from nescio.errors import InvalidInput, SchemaError
-from nescio.models.protocol import Stepping, Tokenized, require
+from nescio.errors import EndpointError, InvalidInput, SchemaError
+from nescio.models.protocol import Answering, Question, Stepping, Tokenized, require
 from nescio.outcome.estimate import nescio_version
-from nescio.trace import Sample
+from nescio.trace import Prompt, Sample, Trace
 
 __all__ = ["ANSWERS_FILE", "SAMPLES_FILE", "AnswersAsked", "run_answers"]
 
 ANSWERS_FILE, SAMPLES_FILE = "answers.jsonl", "samples.jsonl"
-_KINDS: Mapping[str, type] = {
-    "prompt": int,
-    "draw": int,
-    "text": str,
-    "logprob": float,
-    "tokens": int,
-    "stop": str,
-    "entropy": float,
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "prompt": (int,),
+    "draw": (int,),
+    "text": (str,),
+    "logprob": (float, type(None)),
+    "tokens": (int, type(None)),
+    "stop": (str, type(None)),
+    "entropy": (float, type(None)),
 }
+_BOUNDS: Mapping[str, tuple[type, ...]] = {
+    "entropy_low": (float,),
+    "entropy_high": (float, type(None)),
+}
+"""What stands beside a missing entropy where a source gives bounds of it."""
 
 Key = tuple[int, int]
 Report = Callable[[int, int], None]
@@ -94,7 +101,9 @@ def run_answers(
     At the end ``samples.jsonl`` has one line a prompt, in the order of the file:
     ``id``, ``prompt``, the group fields, and ``samples``, a list of ``{draw, text,
     logprob, tokens, stop, entropy}``. ``logprob`` is the sum over the answer's tokens
-    and ``entropy`` the mean of the predictions', in nats.
+    and ``entropy`` the mean of the predictions', in nats. Of an endpoint's answers
+    they are null where it reveals too little; ``entropy_low`` and ``entropy_high``
+    (null: unbounded) then say what the mean lies between.
 
     Args:
         prompts: a .jsonl, .csv or .parquet file.
@@ -131,7 +140,8 @@ def run_answers(
         tell(len(done), total)
         if len(done) < total:
             model = load()
-            require(model, Tokenized, Stepping, purpose="sampling answers")
+            if not isinstance(model, Answering):
+                require(model, Tokenized, Stepping, purpose="sampling answers")
             origin = {"origin": model.origin.to_dict()}
             if job is not None:
                 check_same(out, {"origin": job["origin"]}, origin)
@@ -158,8 +168,13 @@ class _Work:
 def _check_taken(source: Source, asked: AnswersAsked, model: Any) -> None:
     """Refuse a prompt that the model cannot take before anything is drawn."""
     for document in documents_of(source, asked.fields):
+        text = document.text.decode("utf-8")
         try:
-            opening(model, document.text.decode("utf-8"), chat=asked.chat)
+            if isinstance(model, Answering):
+                question = Question(Prompt(text=text), chat=asked.chat)
+                model.check(question, drawing_of(asked.decoding))
+            else:
+                opening(model, text, chat=asked.chat)
         except InvalidInput as error:
             where = f"{source.name}, {document.place}"
             raise type(error)(f"{where}: {error}") from error
@@ -183,6 +198,8 @@ def _draw(work: _Work, total: int, tell: Report) -> None:
                 count += 1
                 tell(count, total)
             os.fsync(journal.fileno())
+    except EndpointError:
+        raise
     except OSError as error:
         raise InvalidInput(
             f"{work.out / ANSWERS_FILE} cannot be written: {error.strerror}; the "
@@ -192,17 +209,30 @@ def _draw(work: _Work, total: int, tell: Report) -> None:
 
 def _answer(number: int, answer: Sample) -> dict[str, Any]:
     trace = answer.trace
-    if trace is None or trace.entropy is None or answer.total_logp is None:
-        raise AssertionError("a drawn answer has a trace with entropies")
-    return {
+    found = {
         "prompt": number,
         "draw": answer.draw,
         "text": answer.text,
         "logprob": answer.total_logp,
         "tokens": answer.token_count,
-        "stop": trace.stop,
-        "entropy": float(np.mean(trace.entropy[trace.scored], dtype=np.float64)),
+        "stop": answer.stop,
+        "entropy": None,
     }
+    if trace is None or not trace.scored.any():
+        return found
+    if trace.entropy is not None:
+        return found | {"entropy": _mean(trace.entropy, trace)}
+    if trace.entropy_low is None or trace.entropy_high is None:
+        return found
+    high = _mean(trace.entropy_high, trace)
+    return found | {
+        "entropy_low": _mean(trace.entropy_low, trace),
+        "entropy_high": None if math.isinf(high) else high,
+    }
+
+
+def _mean(values: np.ndarray, trace: Trace) -> float:
+    return float(np.mean(values[trace.scored], dtype=np.float64))
 
 
 def _checked(source: Source, fields: CorpusFields) -> int:
@@ -272,11 +302,14 @@ def _kept(path: Path, prompts: int) -> Iterator[tuple[Key, dict[str, Any]]]:
 def _parsed(line: bytes, where: str) -> tuple[Key, dict[str, Any]]:
     try:
         answer = json.loads(line, parse_constant=_no_number)
-        if not isinstance(answer, dict) or set(answer) != set(_KINDS):
-            raise ValueError(f"its fields are not {sorted(_KINDS)}")
-        for name, kind in _KINDS.items():
-            if type(answer[name]) is not kind:
-                raise ValueError(f"{name} is {answer[name]!r}, no {kind.__name__}")
+        if not isinstance(answer, dict):
+            raise ValueError("it is no object")
+        kinds = {**_KINDS, **(_BOUNDS if "entropy_low" in answer else {})}
+        if set(answer) != set(kinds):
+            raise ValueError(f"its fields are not {sorted(kinds)}")
+        for name, kind in kinds.items():
+            if type(answer[name]) not in kind:
+                raise ValueError(f"{name} is {answer[name]!r}, no {kind[0].__name__}")
         if answer["draw"] < 0:
             raise ValueError(f"draw is {answer['draw']}: numbers are from 0 on")
         return (answer.pop("prompt"), answer["draw"]), answer

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nescio.decoding.answering import AnsweredStream, answered
 from nescio.decoding.answers import Draw, Row, answer_trace, random_source
 from nescio.decoding.batch import Drawn, Request, drawn_tokens
 from nescio.decoding.prompting import Opening, opening
 from nescio.decoding.rules import Decoding
+from nescio.errors import ResponseError
 from nescio.kernel import RowStatistics
-from nescio.models.protocol import Model, Stepping, Tokenized, require
+from nescio.models.protocol import Answering, Model, Stepping, Tokenized, require
 from nescio.models.vocabulary import Vocabulary
 from nescio.trace import Prompt, Trace
 from nescio.trace.trace import Stop
@@ -37,6 +39,7 @@ class TokenEvent:
         context_used: how many tokens the prediction saw.
         stop: why the answer ends here, or None.
         statistics, row: everything the kernel found, and this token's row in it.
+        entropy_low, entropy_high: None: the entropy is known.
     """
 
     index: int
@@ -52,6 +55,8 @@ class TokenEvent:
     stop: Stop | None
     statistics: RowStatistics
     row: int
+    entropy_low: None = None
+    entropy_high: None = None
 
 
 class Stream:
@@ -94,11 +99,11 @@ def stream(
     decoding: Decoding | None = None,
     seed: int = 0,
     chat: bool | None = None,
-) -> Stream:
+) -> Stream | AnsweredStream:
     """Draw an answer token by token.
 
     Args:
-        model: a model that is Tokenized and Stepping.
+        model: a model that is Tokenized and Stepping, or an endpoint that streams.
         prompt: a text, messages, or a Prompt.
         decoding: how to draw and when to stop; None draws from the model itself.
         seed: of the draw.
@@ -108,6 +113,7 @@ def stream(
     Raises:
         CapabilityError: the model cannot step, or has no chat template.
         ContextOverflow: the prompt fills the context.
+        EndpointError: a server cannot be reached; while iterating: it breaks off.
 
     Example:
         >>> import nescio
@@ -115,9 +121,13 @@ def stream(
         >>> [e.buffer for e in nescio.stream(model, "H", decoding=Decoding(3), seed=1)]
         [b'T', b'H', b'T']
     """
+    chosen = decoding or Decoding()
+    if isinstance(model, Answering):
+        return AnsweredStream(
+            model, Prompt.of(prompt), chosen, draw=Draw(seed), chat=chat
+        )
     require(model, Tokenized, Stepping, purpose="generating a text")
-    asked = opening(model, prompt, chat=chat)
-    return Stream(model, asked, decoding or Decoding(), seed)
+    return Stream(model, opening(model, prompt, chat=chat), chosen, seed)
 
 
 def generate(
@@ -135,10 +145,37 @@ def generate(
         >>> nescio.generate(nescio.load("table:coin"), "H", decoding=Decoding(4)).stop
         'length'
     """
+    if isinstance(model, Answering):
+        return _answered(
+            model, Prompt.of(prompt), decoding or Decoding(), draw=Draw(seed), chat=chat
+        )
     tokens = stream(model, prompt, decoding=decoding, seed=seed, chat=chat)
     for _ in tokens:
         pass
     return tokens.trace
+
+
+def _answered(
+    model: Answering,
+    prompt: Prompt,
+    decoding: Decoding,
+    *,
+    draw: Draw,
+    chat: bool | None,
+) -> Trace:
+    """The trace of one whole answer; unlike a stream it is asked for again if need be.
+
+    Raises:
+        ResponseError: the source reveals no log-probabilities.
+    """
+    asked = [(draw.prompt, prompt, (draw,))]
+    ((_, sample),) = answered(model, asked, decoding=decoding, chat=chat)
+    if sample.trace is None:
+        raise ResponseError(
+            f"{sample.model} gives no log-probabilities, so there is no trace of its "
+            "answer; nescio.sample gives its text"
+        )
+    return sample.trace
 
 
 def _event(drawn: Drawn, row: int, index: int, vocabulary: Vocabulary) -> TokenEvent:

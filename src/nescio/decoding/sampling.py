@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from nescio.decoding.answering import answered
 from nescio.decoding.answers import Draw, Row, answer_trace, random_source
 from nescio.decoding.batch import Request, drawn_tokens
 from nescio.decoding.generation import Asked
 from nescio.decoding.prompting import Opening, opening
 from nescio.decoding.rules import Decoding
 from nescio.errors import InvalidInput, NescioError
-from nescio.models.protocol import Model, Stepping, Tokenized, require
+from nescio.models.protocol import Answering, Model, Stepping, Tokenized, require
 from nescio.trace import Prompt, Sample, Samples
 
 __all__ = ["Draws", "sample", "sample_stream"]
@@ -70,7 +71,7 @@ def sample(
     way.
 
     Args:
-        model: a model that is Tokenized and Stepping.
+        model: a model that is Tokenized and Stepping, or an endpoint.
         prompt: a text, messages, or a Prompt.
         n: how many answers.
         decoding: how to draw and when to stop.
@@ -108,7 +109,7 @@ def sample_stream(
     The first prompt's draws are those of `sample` with the same seed.
 
     Args:
-        model: a model that is Tokenized and Stepping.
+        model: a model that is Tokenized and Stepping, or an endpoint.
         prompts: texts, messages or Prompts.
         draws: how many answers to each, the seed, and which are there already.
         decoding: how to draw and when to stop, and how many step together.
@@ -129,9 +130,12 @@ def sample_stream(
         >>> [(number, answer.draw) for number, answer in answers]
         [(0, 1), (1, 0), (1, 1)]
     """
-    require(model, Tokenized, Stepping, purpose="sampling answers")
     if isinstance(prompts, str):
         raise InvalidInput("prompts is one text; give a list, or use sample")
+    if isinstance(model, Answering):
+        asked = _numbered(prompts, draws)
+        return answered(model, asked, decoding=decoding or Decoding(), chat=chat)
+    require(model, Tokenized, Stepping, purpose="sampling answers")
     return _sampled(model, prompts, draws, chat=chat, decoding=decoding or Decoding())
 
 
@@ -178,6 +182,15 @@ def _asked(
         except NescioError as error:
             raise type(error)(f"prompt {number}: {error}") from error
         yield asked, missing
+
+
+def _numbered(
+    prompts: Iterable[Asked], draws: Draws
+) -> Iterator[tuple[int, Prompt, tuple[Draw, ...]]]:
+    """Each prompt that has draws missing, with its number."""
+    for number, prompt in enumerate(prompts):
+        if missing := draws.missing(number):
+            yield number, Prompt.of(prompt), missing
 
 
 def _requests(

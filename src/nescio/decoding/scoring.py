@@ -9,11 +9,19 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from nescio.decoding.answering import scored_text
 from nescio.decoding.recording import Detail, Measures, candidates_of, labels_of
 from nescio.decoding.windows import Job, Window, batches, jobs
-from nescio.errors import InvalidInput, InvalidText
+from nescio.errors import CapabilityError, InvalidInput, InvalidText
 from nescio.kernel import row_statistics
-from nescio.models.protocol import LogitBlock, Model, Scoring, Tokenized, require
+from nescio.models.protocol import (
+    Answering,
+    LogitBlock,
+    Model,
+    Scoring,
+    Tokenized,
+    require,
+)
 from nescio.models.vocabulary import Vocabulary
 from nescio.trace import Trace
 from nescio.trace.trace import SEGMENTS
@@ -51,7 +59,8 @@ def score(
     token says how much context it had (``context_used``).
 
     Args:
-        model: a model that is Tokenized and Scoring.
+        model: a model that is Tokenized and Scoring, or an endpoint that scores
+            prompts (most do not, and say so).
         text: the text.
         given: text that stands before and is not scored. The two are read as one
             text. A token that straddles the boundary is scored by its new bytes,
@@ -73,6 +82,13 @@ def score(
         >>> [round(float(h), 4) for h in trace.entropy]
         [0.6931, 0.6931, 0.6931, 0.6931]
     """
+    if isinstance(model, Answering):
+        if given is not None or window is not None:
+            raise CapabilityError(
+                "an endpoint scores a text as one piece from its start: without given "
+                "and without windows; use a local model"
+            )
+        return _scored_elsewhere(model, text, detail or Detail())
     (trace,) = score_texts(
         model, [text], given=given, window=window, detail=detail, progress=progress
     )
@@ -114,6 +130,21 @@ def score_texts(
     return _scored(
         model, _Work(prepared, window or Window(), detail or Detail()), progress
     )
+
+
+def _scored_elsewhere(model: Answering, text: str | bytes, detail: Detail) -> Trace:
+    """The text as a source scores it by itself.
+
+    Raises:
+        CapabilityError: it does not.
+        InvalidText: bytes that are not UTF-8, no text.
+    """
+    raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    try:
+        whole = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidText(f"the text is not UTF-8 at byte {error.start}") from error
+    return scored_text(model, whole, top=detail.top)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from nescio.information.bounds import (
+    entropy_bounds,
+    ragged_entropy_bounds,
+    single_precision_bounds,
+)
 from nescio.information.likelihood import (
     LIKELIHOOD_MEASURES,
     bits_per_byte,
@@ -20,8 +25,11 @@ __all__ = [
     "bits_per_byte_difference",
     "bits_per_character",
     "bits_per_token",
+    "entropy_bounds",
     "entropy_rate",
     "perplexity",
+    "ragged_entropy_bounds",
+    "single_precision_bounds",
     "summary",
     "total_surprisal",
 ]

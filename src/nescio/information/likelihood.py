@@ -28,9 +28,9 @@ from nescio.information.pooling import (
     How,
     Rate,
     Traces,
-    as_texts,
     characters,
     counted_texts,
+    pooled_bounds,
     pooled_rate,
     population_of,
     settings_of,
@@ -95,7 +95,10 @@ _BITS_PER_CHARACTER = Rate(
 )
 _BITS_PER_TOKEN = Rate("bits_per_token", "bits/token", _bits, _ones, (_SHANNON,))
 _PERPLEXITY = Rate("perplexity", "1", _nats, _ones, (_JELINEK, _SHANNON))
-_ENTROPY_RATE = Rate("entropy_rate", "bits/token", _low, _ones, (_SHANNON, _BRAVERMAN))
+_ENTROPY_RATE, _ENTROPY_RATE_HIGH = (
+    Rate("entropy_rate", "bits/token", end, _ones, (_SHANNON, _BRAVERMAN))
+    for end in (_low, _high)
+)
 
 
 def bits_per_byte(
@@ -232,8 +235,13 @@ def entropy_rate(
 ) -> Estimate:
     """Mean entropy of the model's predictions: how unsure it was, token by token.
 
-    Where only bounds of the entropies are known (a source that gives the top k alone)
-    the result is a bound without a value: certain limits of what this text's mean is.
+    Where only bounds of the entropies are known (a source that gives the top k alone,
+    see `entropy_bounds`) the result is a bound without a value. With an interval, it
+    holds the rate of the source at this level (the interval's lower limit of the mean
+    lower bound, and its upper limit of the mean upper one), and this text's own mean
+    for certain; ``recipe.settings`` has the certain limits. Without one, ``level`` is
+    None and the limits are the certain ones. ``high`` is None where an entropy has no
+    upper bound.
 
     Args:
         traces, level, seed, resamples, segments: as for `bits_per_byte`.
@@ -248,27 +256,14 @@ def entropy_rate(
         >>> round(entropy_rate(trace).value, 6)
         1.0
 
-    Source: Shannon (1948), section 7; Braverman et al. (2020), section 3.
+    Source: Shannon (1948), section 7; Braverman et al. (2020), section 3; for bounds
+    Imbens & Manski (2004).
     """
-    if all(trace.entropy is not None for trace in as_texts(traces)):
-        return pooled_rate(_ENTROPY_RATE, traces, How(level, seed, resamples, segments))
+    how = How(level, seed, resamples, segments)
     counted = counted_texts(traces, segments)
-    tokens = sum(int(mask.sum()) for _, mask in counted)
-    low, high = (
-        math.fsum(x for trace, mask in counted for x in end(trace)[mask]) / tokens
-        for end in (_low, _high)
-    )
-    return Estimate(
-        "entropy_rate",
-        None,
-        "bits/token",
-        tokens,
-        "bound",
-        population_of(counted),
-        Recipe("entropy_rate", settings_of(counted, traces, segments), (_SHANNON,)),
-        low,
-        None if math.isinf(high) else high,
-    )
+    if all(trace.entropy is not None for trace, _ in counted):
+        return pooled_rate(_ENTROPY_RATE, traces, how)
+    return pooled_bounds(_ENTROPY_RATE, _ENTROPY_RATE_HIGH, traces, how)
 
 
 def total_surprisal(
@@ -337,7 +332,7 @@ def summary(
     """
     counted = counted_texts(traces, segments)
     left_out: set[str] = set()
-    if not all(_has_entropy(trace) for trace in as_texts(traces)):
+    if not all(_has_entropy(trace) for trace, _ in counted):
         left_out.add("entropy_rate")
     if not any(trace.byte_counts[mask].any() for trace, mask in counted):
         left_out |= {"bits_per_byte", "bits_per_character"}

@@ -29,6 +29,7 @@ __all__ = [
     "as_texts",
     "characters",
     "counted_texts",
+    "pooled_bounds",
     "pooled_rate",
     "population_of",
     "settings_of",
@@ -45,6 +46,7 @@ _BLOCKS = (
     "Vats & Flegal (2022), lugsail lag windows",
     "Götze & Künsch (1996), studentised block bootstrap",
 )
+_PARTIAL = ("Imbens & Manski (2004), parameters that are known by limits only",)
 _DOCUMENTS = ("Efron (1979), bootstrap", "Hesterberg (2015), expanded percentiles")
 _SOURCE = "text from the source of this one, if it is stationary"
 _LIKE_THESE = "documents like these"
@@ -131,6 +133,71 @@ def pooled_rate(rate: Rate, traces: Traces, how: How) -> Estimate:
         level=found.level,
         recipe=Recipe(rate.name, settings | dict(found.settings), sources),
     )
+
+
+def pooled_bounds(low: Rate, high: Rate, traces: Traces, how: How) -> Estimate:
+    """Limits of a ratio of which each token's share is known by its limits only.
+
+    Where the texts allow no interval for what they come from, the limits are certain
+    for these texts. Else ``low`` is the lower limit of the lower ends' interval and
+    ``high`` the upper limit of the upper ends': whatever the ratio of the source is, it
+    lies between those two ratios, so each limit misses it at most half as often as
+    its interval may. They are outside the certain ones, which the recipe has.
+
+    Raises:
+        InvalidInput: as `pooled_rate`.
+    """
+    below, above = (pooled_rate(end, traces, how) for end in (low, high))
+    counted = counted_texts(traces, how.segments)
+    settings = settings_of(counted, traces, how.segments)
+    open_above = above.value is None or math.isinf(above.value)
+    certain = Estimate(
+        low.name,
+        None,
+        low.unit,
+        below.n,
+        "bound",
+        population_of(counted),
+        Recipe(low.name, settings, low.sources),
+        below.value,
+        None if open_above else above.value,
+    )
+    ends = (below,) if open_above else (below, above)
+    if any(end.level is None for end in ends):
+        return certain
+    return _bounds_of_the_source(certain, ends)
+
+
+def _bounds_of_the_source(certain: Estimate, ends: Sequence[Estimate]) -> Estimate:
+    """Around the certain limits those of the source, from the intervals of the ends."""
+    below, above, texts = ends[0], ends[-1], certain.recipe.settings
+    own = [
+        {key: x for key, x in end.recipe.settings.items() if key not in texts}
+        for end in ends
+    ]
+    settings = dict(texts) | {
+        "limits": "low: lower limit of the interval of the lower ends; high: upper "
+        "limit of that of the upper ends",
+        "intervals": dict(zip(("lower_ends", "upper_ends"), own, strict=False)),
+        f"certain_{certain.unit}": [certain.low, certain.high],
+    }
+    warned = max((end.population for end in ends), key=len)
+    sources = (*below.recipe.sources, *_PARTIAL)
+    return replace(
+        certain,
+        low=min(_there(below.low), _there(certain.low)),
+        high=None if len(ends) == 1 else max(_there(above.high), _there(certain.high)),
+        level=below.level,
+        population=f"{warned}; certain for {certain.population}",
+        n_clusters=below.n_clusters,
+        recipe=Recipe(certain.name, settings, sources),
+    )
+
+
+def _there(limit: float | None) -> float:
+    if limit is None:
+        raise AssertionError("an estimate with a level has both limits")
+    return limit
 
 
 def counted_texts(traces: Traces, segments: tuple[str, ...]) -> Counted:

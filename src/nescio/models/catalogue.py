@@ -19,6 +19,7 @@ from nescio.errors import (
     UnknownModel,
     WrongHash,
 )
+from nescio.models import installing
 from nescio.models.fetching import Part, Report, sha256_of
 from nescio.models.installing import (
     Entry,
@@ -40,6 +41,7 @@ __all__ = [
     "installed_directory",
     "manifest",
     "remove",
+    "save_gguf",
     "verify",
 ]
 
@@ -146,6 +148,29 @@ def get(
     source = None if from_file is None else Path(from_file)
     return install(
         entry(name), accept_license=accept_license, from_file=source, report=report
+    )
+
+
+def save_gguf(
+    name: str,
+    target: str | Path,
+    *,
+    accept_license: bool = False,
+    report: Report | None = None,
+) -> Path:
+    """Write a model's GGUF file, for programs that read it, llama.cpp's server say.
+
+    Args:
+        name: of the catalogue.
+        target: the file; if it is there it is checked instead.
+        accept_license, report: as `get`.
+
+    Raises:
+        UnknownModel, LicenceNotAccepted, DownloadFailed, WrongHash: as `get`.
+        ConversionFailed: no disk.
+    """
+    return installing.save_gguf(
+        entry(name), Path(target), accept_license=accept_license, report=report
     )
 
 

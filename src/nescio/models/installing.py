@@ -11,6 +11,7 @@ import errno
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ from nescio.models.manifest import (
     write_manifest,
 )
 
-__all__ = ["Entry", "cache_directory", "install", "installed", "uninstall"]
+__all__ = ["Entry", "cache_directory", "install", "installed", "save_gguf", "uninstall"]
 
 _FLOAT32_BYTES = 4
 _TOKENIZER_BYTES = 100_000_000
@@ -117,11 +118,7 @@ def install(
     """
     if (found := installed(wanted)) is not None:
         return found
-    if not (wanted.open_licence or accept_license):
-        raise LicenceNotAccepted(
-            f"{wanted.title} comes under the {wanted.licence}, {wanted.terms}: read "
-            "them and, if you agree, add --accept-license (accept_license=True)"
-        )
+    _check_licence(wanted, accept_license=accept_license)
     conversion.check_libraries()
     needed = _needed(wanted, from_file)
     told = report or _silent
@@ -132,6 +129,29 @@ def install(
         if (free := shutil.disk_usage(_models()).free) < needed:
             raise OSError(errno.ENOSPC, f"{_megabytes(free)} are free")
         return _made(wanted, from_file, told)
+
+
+def save_gguf(
+    wanted: Entry,
+    target: Path,
+    *,
+    accept_license: bool = False,
+    report: Report | None = None,
+) -> Path:
+    """Write a model's GGUF file, for programs that read it (llama.cpp), whole or not.
+
+    See `nescio.models.catalogue.save_gguf`.
+    """
+    _check_licence(wanted, accept_license=accept_license)
+    if target.is_file():
+        fetching.check(target, sha256=wanted.sha256)
+        return target
+    with _disk_refusals(2 * wanted.size):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+            made = _source(wanted, None, Path(folder), report or _silent)
+            made.replace(target)
+    return target
 
 
 def uninstall(doomed: Entry) -> int:
@@ -145,6 +165,14 @@ def uninstall(doomed: Entry) -> int:
         freed = sum(map(bytes_in, _leftovers(doomed)))
         _sweep(doomed)
         return freed
+
+
+def _check_licence(wanted: Entry, *, accept_license: bool) -> None:
+    if not (wanted.open_licence or accept_license):
+        raise LicenceNotAccepted(
+            f"{wanted.title} comes under the {wanted.licence}, {wanted.terms}: read "
+            "them and, if you agree, add --accept-license (accept_license=True)"
+        )
 
 
 def _made(wanted: Entry, from_file: Path | None, report: Report) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,13 +10,18 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from nescio.errors import CapabilityError
+from nescio.kernel import Sampling
 from nescio.models.vocabulary import Vocabulary
+from nescio.responses import Response, Source
 from nescio.trace import Origin, Prompt
 
 __all__ = [
+    "Answering",
     "Context",
+    "Drawing",
     "LogitBlock",
     "Model",
+    "Question",
     "Rendered",
     "Scoring",
     "Stepping",
@@ -161,6 +166,80 @@ class Templated(Protocol):
         """The conversation as the model was taught to read it, answer opened.
 
         Text inside messages never becomes a control token.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt for a model that answers by itself.
+
+    Args:
+        prompt: what is asked.
+        seed: of the draw, where the model takes one; None: none is sent.
+        chat: whether it goes through the chat template; None: if there is one.
+    """
+
+    prompt: Prompt
+    seed: int | None = None
+    chat: bool | None = None
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a model that answers by itself is to draw.
+
+    Args:
+        max_tokens: the longest answer.
+        sampling: temperature and truncations.
+        stop: texts that end it.
+        top: how many candidates a token are asked for; fewer where there are fewer.
+    """
+
+    max_tokens: int
+    sampling: Sampling
+    stop: tuple[str, ...] = ()
+    top: int = 0
+
+
+@runtime_checkable
+class Answering(Model, Protocol):
+    """A model that draws answers itself and reveals what it likes: an endpoint."""
+
+    @property
+    def answers_at_once(self) -> int:
+        """How many questions are under way at most."""
+        ...
+
+    def check(self, question: Question, drawing: Drawing) -> None:
+        """Refuse a question or a way of drawing before anything is sent.
+
+        Raises:
+            CapabilityError: naming what the model lacks.
+        """
+        ...
+
+    def answers(
+        self, questions: Iterable[Question], drawing: Drawing
+    ) -> Iterator[tuple[int, Response, Source]]:
+        """Answers as they come: which question, the answer, where it comes from.
+
+        Questions are read as there is room. After a failure nothing more is asked;
+        what is under way is finished and given before the failure is raised.
+        """
+        ...
+
+    def streamed(
+        self, question: Question, drawing: Drawing
+    ) -> tuple[Source, Iterator[Response]]:
+        """One answer piece by piece, and where it comes from."""
+        ...
+
+    def scored(self, text: str, top: int) -> tuple[Response, Source]:
+        """A text with the log-probabilities of its own tokens, as ``prompt_tokens``.
+
+        Raises:
+            CapabilityError: the model does not give them.
         """
         ...
 

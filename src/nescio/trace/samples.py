@@ -14,7 +14,7 @@ from nescio.errors import InvalidInput, NescioError, SchemaError
 from nescio.trace.encoding import from_dict as trace_from_dict
 from nescio.trace.encoding import to_dict as trace_to_dict
 from nescio.trace.prompt import Prompt
-from nescio.trace.trace import Trace
+from nescio.trace.trace import Stop, Trace
 from nescio.visible import visible
 
 __all__ = ["Sample", "Samples"]
@@ -54,6 +54,11 @@ class Sample:
                 f"draw {self.draw}: total_logp is {self.total_logp}, not a "
                 "log-probability (it is at most 0)"
             )
+
+    @property
+    def stop(self) -> Stop | None:
+        """Why the answer ended, where the trace says so."""
+        return None if self.trace is None else self.trace.stop
 
 
 @dataclass(frozen=True)
