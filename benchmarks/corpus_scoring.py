@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -168,8 +168,10 @@ def disagreements(entries: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return said
 
 
-def measure(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
-    """Every model and precision asked for, shown as it is found."""
+def measure(
+    arguments: argparse.Namespace,
+) -> Iterator[tuple[dict[str, Any], list[str]]]:
+    """What is found so far, after each model and precision, which is also shown."""
     found: dict[str, Any] = {}
     warnings: list[str] = []
     for model in arguments.models:
@@ -193,7 +195,7 @@ def measure(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
                     warnings += [f"{title}: {w}" for w in disagreements(entries)]
             for label, reason in left_out.items():
                 print(f"  left out: {label}: {reason}")
-    return found, warnings
+            yield found, warnings
 
 
 def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -203,7 +205,7 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS
     )
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each method")
+    parser.add_argument("--rounds", type=int, default=2, help="runs of each method")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
         "--batches",
@@ -231,27 +233,27 @@ def main() -> None:
         f"{len(texts.documents)} documents from {texts.source}, "
         f"{arguments.threads} threads, {arguments.rounds} rounds"
     )
-    found, warnings = measure(arguments)
+    warnings: list[str] = []
+    for found, warnings in measure(arguments):
+        if arguments.quick:
+            continue
+        write_result(
+            "corpus_scoring",
+            found,
+            documents={
+                "source": texts.source,
+                "count": len(texts.documents),
+                "bytes": sum(len(text.encode("utf-8")) for text in texts.documents),
+                "sha256": texts.digest,
+            },
+            threads=arguments.threads,
+            rounds=arguments.rounds,
+            starts=STARTS,
+            batches_tried=list(arguments.batches),
+            warnings=warnings,
+        )
     for warning in warnings:
         print(f"! {warning}")
-    if arguments.quick:
-        return
-    path = write_result(
-        "corpus_scoring",
-        found,
-        documents={
-            "source": texts.source,
-            "count": len(texts.documents),
-            "bytes": sum(len(text.encode("utf-8")) for text in texts.documents),
-            "sha256": texts.digest,
-        },
-        threads=arguments.threads,
-        rounds=arguments.rounds,
-        starts=STARTS,
-        batches_tried=list(arguments.batches),
-        warnings=warnings,
-    )
-    print(f"\nwritten: {path.relative_to(path.parents[1])}")
 
 
 if __name__ == "__main__":

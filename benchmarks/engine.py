@@ -4,9 +4,11 @@
     python benchmarks/engine.py --quick    # smollm2 in f32
 
 *Alone* is what is left without nescio: both compiled parts called one after the other,
-with tables made beforehand. What nescio adds is the difference. All are measured in
-turns, in one process; ratios are taken within a round. Prints a table for each model
-and precision and writes results/benchmark_engine.json.
+with tables made beforehand. *Stepping* is the same through nescio, which adds contexts
+that fork and rewind; *sampling* draws every token from the whole distribution and keeps
+every statistic and 20 candidates of it. All are measured in turns, in one process;
+ratios are taken within a round. Prints a table for each model and precision and writes
+results/benchmark_engine.json.
 """
 
 from __future__ import annotations
@@ -21,13 +23,21 @@ from typing import Any
 
 import numpy as np
 from measuring import Ratio, ratio, table, write_result
+from sampling_methods import endless
 
 import nescio
+from nescio.decoding.batch import Request, drawn_tokens
 from nescio.models.openvino_runtime import Compiled, openvino
 
 BATCHES = (1, 4, 16, 32)
 CONTEXT, PROMPT = 64, 512
-ROUNDS, SECONDS = 3, 0.5
+ROUNDS, SECONDS = 5, 0.5
+TOP = 20
+PAIRS = (
+    ("openvino", "alone"),
+    ("sampling", "alone"),
+    ("openvino", "transformers"),
+)
 TYPES = {"f32": np.float32, "bf16": np.uint16}
 
 Step = Callable[[], object]
@@ -108,6 +118,22 @@ def stepping(model: Any, *, rows: int, length: int, steps: int) -> Step:
     return step
 
 
+def sampling(model: Any, *, rows: int, length: int, steps: int) -> Step:
+    """The same again, and every token drawn and measured, as ``sample`` does it."""
+    ids = np.arange(100, 100 + length, dtype=np.int32)
+    decoding = nescio.Decoding(steps, detail=nescio.Detail(top=TOP), batch=rows)
+    asked = [Request(ids, np.random.SeedSequence(row)) for row in range(rows)]
+    drawn = iter(())
+
+    def step() -> None:
+        nonlocal drawn
+        if next(drawn, None) is None:
+            drawn = drawn_tokens(model, asked, decoding)
+            next(drawn)
+
+    return step
+
+
 def reading(model: Any, length: int) -> Step:
     """A prompt read at once."""
     ids = np.arange(100, 100 + length, dtype=np.int32)
@@ -144,6 +170,7 @@ def measured(name: str, precision: str) -> dict[str, Any]:
             {
                 "alone": alone,
                 "openvino": stepping(fast, rows=rows, **shape),
+                "sampling": sampling(endless(fast), rows=rows, **shape),
                 "transformers": stepping(slow, rows=rows, **shape),
             },
             rows,
@@ -158,11 +185,11 @@ def measured(name: str, precision: str) -> dict[str, Any]:
     return found
 
 
-def compared(found: dict[str, list[float]], other: str) -> Ratio | None:
-    """How many times as fast nescio on OpenVINO is."""
-    if other not in found:
+def compared(found: dict[str, list[float]], one: str, other: str) -> Ratio | None:
+    """How many times as fast as ``other`` one is."""
+    if one not in found or other not in found:
         return None
-    ours, theirs = ([1 / rate for rate in found[n]] for n in ("openvino", other))
+    ours, theirs = ([1 / rate for rate in found[n]] for n in (one, other))
     return ratio(ours, theirs)
 
 
@@ -176,17 +203,20 @@ def main() -> None:
             found = measured(name, precision)
             engine, rows = found.pop("engine"), []
             for task, each in found.items():
-                ratios = {n: compared(each, n) for n in ("alone", "transformers")}
+                ratios = {pair: compared(each, *pair) for pair in PAIRS}
                 rates_shown = [
                     f"{median(each[n]):.0f}" if n in each else "–"
-                    for n in ("alone", "openvino", "transformers")
+                    for n in ("alone", "openvino", "sampling", "transformers")
                 ]
                 shown = [str(r) if r else "–" for r in ratios.values()]
                 rows.append([task, *rates_shown, *shown])
                 found[task] = {"tokens_per_second": each} | {
-                    f"times_{n}": asdict(r) for n, r in ratios.items() if r
+                    f"{one}_over_{other}": asdict(r)
+                    for (one, other), r in ratios.items()
+                    if r
                 }
-            head = ["tokens/s", "alone", "nescio", "transformers", "÷ alone", "÷ torch"]
+            head = ["tokens/s", "alone", "stepping", "sampling", "transformers"]
+            head += ["stepping ÷ alone", "sampling ÷ alone", "stepping ÷ torch"]
             print(f"\n{name}, {precision}: {engine}\n{table(head, rows)}")
             results[f"{name},precision={precision}"] = {"engine": engine} | found
     path = write_result(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -124,8 +124,8 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     return found
 
 
-def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Every model and precision asked for, shown as it is found."""
+def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """What is found so far, after each model and precision, which is also shown."""
     found: dict[str, Any] = {}
     for model in arguments.models:
         for precision in arguments.precisions:
@@ -142,7 +142,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
                 found[title] = {"methods": entries, "left_out": left_out}
             for label, reason in left_out.items():
                 print(f"  left out: {title}, {label}: {reason}")
-    return found
+            yield found
 
 
 def main() -> None:
@@ -153,21 +153,20 @@ def main() -> None:
         f"{arguments.samples} samples of {arguments.tokens} tokens, "
         f"{arguments.threads} threads, {arguments.rounds} rounds"
     )
-    found = measure(arguments)
-    if arguments.quick:
-        return
-    path = write_result(
-        "sampling",
-        found,
-        prompt=PROMPT,
-        samples=arguments.samples,
-        tokens=arguments.tokens,
-        temperature=1.0,
-        threads=arguments.threads,
-        rounds=arguments.rounds,
-        starts=STARTS,
-    )
-    print(f"\nwritten: {path.relative_to(path.parents[1])}")
+    for found in measure(arguments):
+        if arguments.quick:
+            continue
+        write_result(
+            "sampling",
+            found,
+            prompt=PROMPT,
+            samples=arguments.samples,
+            tokens=arguments.tokens,
+            temperature=1.0,
+            threads=arguments.threads,
+            rounds=arguments.rounds,
+            starts=STARTS,
+        )
 
 
 if __name__ == "__main__":

@@ -16,6 +16,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
+    "nescio.imports": (
+        "Imported",
+        "OutcomesFrom",
+        "import_file",
+    ),
     "nescio.corpus": (
         "Corpus",
         "CorpusFields",
@@ -44,6 +49,7 @@ _HOMES = {
         "bits_per_byte_difference",
         "bits_per_character",
         "bits_per_token",
+        "entropy_bounds",
         "entropy_rate",
         "perplexity",
         "total_surprisal",
@@ -99,10 +105,12 @@ __all__ = [
     "Detail",
     "Draws",
     "Estimate",
+    "Imported",
     "Interval",
     "Message",
     "NescioError",
     "Outcomes",
+    "OutcomesFrom",
     "PairStatistics",
     "Predictions",
     "Prompt",
@@ -125,8 +133,10 @@ __all__ = [
     "bootstrap_clusters",
     "bootstrap_pairs",
     "bootstrap_rows",
+    "entropy_bounds",
     "entropy_rate",
     "generate",
+    "import_file",
     "load",
     "load_outcomes",
     "log_softmax",
@@ -188,10 +198,14 @@ if TYPE_CHECKING:
     from nescio.decoding import score_texts as score_texts
     from nescio.decoding import stream as stream
     from nescio.errors import NescioError as NescioError
+    from nescio.imports import Imported as Imported
+    from nescio.imports import OutcomesFrom as OutcomesFrom
+    from nescio.imports import import_file as import_file
     from nescio.information import bits_per_byte as bits_per_byte
     from nescio.information import bits_per_byte_difference as bits_per_byte_difference
     from nescio.information import bits_per_character as bits_per_character
     from nescio.information import bits_per_token as bits_per_token
+    from nescio.information import entropy_bounds as entropy_bounds
     from nescio.information import entropy_rate as entropy_rate
     from nescio.information import perplexity as perplexity
     from nescio.information import total_surprisal as total_surprisal

@@ -180,6 +180,12 @@ def test_a_drawn_token_tightens_and_never_excludes_the_truth(p, data):
         assert high <= without[1] + CLOSE
 
 
+def test_a_drawn_token_may_be_as_impossible_as_the_listed_ones():
+    for least, drawn in ((-math.inf, -math.inf), (-math.inf, -9999.0), (-9999.0, -800)):
+        both = entropy_bounds(np.array([0.0, least]), drawn=drawn, vocabulary_size=9)
+        assert both == (0.0, 0.0)
+
+
 def test_a_drawn_token_is_no_cap_for_the_tokens_between():
     low, high = entropy_bounds(logs([0.5]), drawn=math.log(0.01), vocabulary_size=4)
     assert float(low) == pytest.approx(entropy(np.array([0.5, 0.01, 0.49])))
@@ -217,6 +223,13 @@ def test_with_rounding_no_error_it_covers_excludes_the_truth(p, rounding, data):
     loose = entropy_bounds(every_top(p), vocabulary_size=len(p), rounding=rounding)
     assert (loose[0] <= exact[0] + CLOSE).all()
     assert (loose[1] >= exact[1] - CLOSE).all()
+
+
+def test_what_the_others_can_hold_is_rounded_too():
+    size, off = 10**6, 1e-2
+    low, high = ends([1 / size / (1 + off)], vocabulary_size=size, rounding=off)
+    assert low < math.log(size) <= high
+    assert math.log(size) - low < 20 * off
 
 
 def test_rounding_is_as_the_definition_has_it():

@@ -342,6 +342,72 @@ def test_an_entropy_that_is_not_bounded_above_has_no_upper_limit():
     assert estimate.low == pytest.approx(1 / math.log(2), rel=1e-6)
 
 
+def bounded_trace(n, seed, *, unbounded=()):
+    rng = np.random.default_rng(seed)
+    low = rng.exponential(size=n)
+    high = low + rng.exponential(size=n)
+    high[list(unbounded)] = np.inf
+    return make_trace(["x"] * n, HALF, entropy_low=low, entropy_high=high)
+
+
+def as_if_known(trace, end):
+    """The trace as if its entropies were the lower or the upper ends."""
+    found = getattr(trace, end)
+    return replace(trace, entropy=found, entropy_low=None, entropy_high=None)
+
+
+@pytest.mark.parametrize("documents", [1, 9])
+def test_bounds_of_the_source_are_the_outer_limits_of_both_ends(documents):
+    traces = [bounded_trace(400, seed) for seed in range(documents)]
+    found = entropy_rate(traces, level=0.9, seed=3)
+    below, above = (
+        entropy_rate([as_if_known(t, end) for t in traces], level=0.9, seed=3)
+        for end in ("entropy_low", "entropy_high")
+    )
+    assert (found.kind, found.value, found.level) == ("bound", None, 0.9)
+    assert (found.low, found.high) == (below.low, above.high)
+    low, _, _ = limits(below)
+    _, _, high = limits(above)
+    assert low < value(below) < value(above) < high
+    settings = found.recipe.settings
+    assert settings["certain_bits/token"] == [below.value, above.value]
+    intervals = settings["intervals"]
+    assert intervals["lower_ends"]["seed"] == 3
+    assert set(intervals) == {"lower_ends", "upper_ends"}
+    text = "this text" if documents == 1 else "these 9 texts"
+    assert found.population == f"{below.population}; certain for {text}"
+    assert found.n_clusters == below.n_clusters
+    assert "Imbens" in found.cite()
+    json.dumps(found.to_dict(), allow_nan=False)
+    assert found.to("nats").low == pytest.approx(low * math.log(2))
+
+
+def test_bounds_of_the_source_are_open_where_one_entropy_is():
+    trace = bounded_trace(400, 1, unbounded=[7])
+    found = entropy_rate(trace)
+    below = entropy_rate(as_if_known(trace, "entropy_low"))
+    assert (found.low, found.high, found.level) == (below.low, None, 0.95)
+    assert set(found.recipe.settings["intervals"]) == {"lower_ends"}
+    assert "no interval" not in found.population
+    assert str(found).startswith("entropy_rate at least 1.")
+
+
+def test_bounds_of_a_few_tokens_or_texts_are_certain_for_these():
+    for traces in (bounded_trace(60, 1), [bounded_trace(300, s) for s in range(3)]):
+        found = entropy_rate(traces)
+        assert found.level is None
+        assert found.population in ("this text", "these 3 texts")
+        assert str(found).endswith(f"bits/token (certain for {found.population})")
+
+
+def test_a_text_of_which_nothing_counts_does_not_decide_what_is_known():
+    nothing = make_trace(["only"], HALF, unscored=[0])
+    known = [random_trace(30, seed) for seed in range(6)]
+    found = entropy_rate([*known, nothing])
+    assert found.value == entropy_rate(known).value
+    assert summary([*known, nothing])["entropy_rate"] == found
+
+
 def test_a_trace_without_entropies_has_no_entropy_rate():
     trace = random_trace(10, 1, entropy=False)
     with pytest.raises(InvalidInput, match="neither entropies nor bounds"):

@@ -159,6 +159,28 @@ def test_a_band_of_arrays_has_the_gaps_of_either_limit():
     assert area.count("M") == area.count("z") == 2
 
 
+def test_an_infinite_limit_reaches_the_edge_of_the_chart_and_leaves_the_band_open():
+    low, high = np.array([1.0, 1.0, 1.0]), np.array([2.0, np.inf, 2.0])
+    root = chart(of(0.0, 4.0, 4.0), band=Band("bounds", low, high))
+    _, top, _, bottom = plot(root)
+    (area,) = paths(root, "band")
+    heights = [float(number) for number in re.findall(r"[\d.]+", area)][1::2]
+    level = bottom - (bottom - top) / 2
+    assert heights[3:] == pytest.approx([level, top, level], abs=0.01)
+    assert [len(points(edge)) for edge in paths(root, "band-edge")] == [1, 2]
+
+
+def test_a_band_at_a_single_place_can_be_seen():
+    nan = np.nan
+    low, high = np.array([nan, 1.0, nan]), np.array([nan, 3.0, nan])
+    root = chart(of(0.0, 1.0, 2.0), band=Band("bounds", low, high))
+    left, _, right, _ = plot(root)
+    (area,) = paths(root, "band")
+    across = [float(number) for number in re.findall(r"[\d.]+", area)][::2]
+    middle = (left + right) / 2
+    assert across == pytest.approx([middle - 1, middle + 1, middle + 1, middle - 1])
+
+
 def test_a_long_band_encloses_both_of_its_limits():
     rng = np.random.default_rng(1)
     low = rng.random(20_000)

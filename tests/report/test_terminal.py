@@ -222,6 +222,26 @@ def test_the_status_says_the_mean_its_unit_and_over_how_much():
     assert running(None, tokens=0) == "entropy rate – bits/token over 0 tokens"
 
 
+def test_a_status_of_bounds_says_both_and_rounds_them_outwards():
+    bits = math.log(2)
+    assert running(1.239 * bits, high=3.411 * bits, tokens=12) == (
+        "entropy rate between 1.23 and 3.42 bits/token over 12 tokens"
+    )
+    assert running(1.239, high=math.inf, tokens=1, unit="nats") == (
+        "entropy rate at least 1.23 nats/token over 1 token"
+    )
+
+
+def test_the_scale_of_lower_bounds_says_so():
+    screen = console()
+    Painter(screen, by="entropy").legend(least=True)
+    words = OURS.sub("", screen.file.getvalue()).split()
+    assert words[:4] == ["entropy,", "at", "least", "0"]
+    surprised = console()
+    Painter(surprised).legend(least=True)
+    assert OURS.sub("", surprised.file.getvalue()).startswith("surprisal  0")
+
+
 def test_another_unit_or_quantity_is_refused():
     with pytest.raises(InvalidInput, match="'bytes'"):
         Painter(console(), unit="bytes")
@@ -259,7 +279,7 @@ def test_the_table_says_quantity_value_interval_and_population_without_markup():
         ["quantity", "value", "interval", "about"],
         ["perplexity", "8.7", "7.3 to 10.5 (90 % confidence)", "a"],
         ["bits_per_byte", "0.9000 bits/byte", "exact", "b"],
-        ["entropy_rate", "–", "−∞ to 2.0000 (bound)", "b"],
+        ["entropy_rate", "–", "−∞ to 2.0000 bits/token (bound)", "b"],
         ["total_surprisal", "1385.2 bits", "exact", "b"],
         ["a: its [red]source␛[2J"],
         ["b: this text"],

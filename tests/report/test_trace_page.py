@@ -374,12 +374,97 @@ def test_entropy_bounds_are_a_band_and_an_interval_on_the_card():
     source = trace_page(bounded, {})
     data = Page(source).data
     names = [measure["name"] for measure in data["measures"]]
-    assert names == ["surprisal", "entropy at least", "entropy at most"]
-    assert data["measures"][2]["values"][-1] == "∞"
+    assert names == ["surprisal", "entropy"]
+    shown = data["measures"][1]
+    assert (shown["unit"], shown["decimals"]) == ("bits", None)
+    assert shown["values"][0] is None
+    for token in np.flatnonzero(bounded.scored)[:-1].tolist():
+        below, above = map(float, shown["values"][token].split("–"))
+        least, most = (float(end[token]) / LN2 for end in (low, high))
+        assert least - 1e-3 - 1e-6 < below <= least + 1e-6
+        assert most - 1e-6 <= above < most + 1e-3 + 1e-6
+    assert shown["values"][-1].startswith("≥ ")
+    assert "open where unbounded" in source
+    assert "each token, entropy at least" in source
+    assert 'class="line raw entropy"' in source
+    assert "at the least: only its bounds are known" in source
     assert 'class="band entropy"' in source
     assert 'class="line mean entropy"' not in source
     unit = units(bounded)[-1]
     assert Page(source).marks[-1][0].split()[1] == f"e{level(float(low[unit.first]))}"
+
+
+def test_an_entropy_of_which_both_bounds_agree_is_one_number():
+    trace = handmade([b"a", b"b"], entropy=None, varentropy=None)
+    end = np.array([LN2, 0.0], np.float32)
+    page = page_of(replace(trace, entropy_low=end, entropy_high=end))
+    assert page.data["measures"][1]["values"] == ["1.000", "0.000"]
+
+
+def endpoint(**fields: object) -> object:
+    """As servers reveal it: no ids, no ranks, bounds, hostile texts, gaps."""
+    raw = [b"Prompt", *(text.encode() for text in HOSTILE), b"a", b"\xe9\x9b"]
+    n = len(raw)
+    bare = handmade(
+        raw,
+        unscored=(0, 3),
+        candidate_bytes=tuple(text.encode() for text in HOSTILE),
+        entropy=None,
+        varentropy=None,
+        rank=None,
+        token_ids=None,
+    )
+    rng = np.random.default_rng(4)
+    low = np.where(bare.scored, rng.exponential(size=n), np.nan)
+    high = np.where(rng.random(n) < 0.5, np.inf, low + rng.exponential(size=n))
+    return replace(
+        bare,
+        entropy_low=low.astype(np.float32),
+        entropy_high=np.where(bare.scored, high, np.nan).astype(np.float32),
+        **fields,
+    )
+
+
+@pytest.mark.parametrize("candidates", [True, False])
+@pytest.mark.parametrize("unit", ["bits", "nats"])
+def test_what_a_server_reveals_is_a_page_and_nothing_in_it_acts(candidates, unit):
+    trace = endpoint() if candidates else endpoint(candidates=None)
+    measured = {
+        "entropy_rate": estimate(
+            "entropy_rate", None, kind="bound", low=1.239, unit="bits/token",
+            level=0.95, population="its source",
+        )
+    }  # fmt: skip
+    source = trace_page(trace, measured, unit=unit)
+    page = Page(source)
+    assert page.open == []
+    assert source.count("<script") == source.count("</script") == 2
+    assert "<img" not in source
+    assert page.data["rank"] is None
+    assert page.data["id"] is None
+    assert (page.data["candidates"] is None) is not candidates
+    assert "1.2390 to ∞ bits/token 95 % bound" in re.sub(r"<[^>]+>", "", source)
+    assert "95 % bound: such limits hold" in re.sub(r"<[^>]+>", "", source)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", page.text)
+
+
+def test_one_scored_token_alone_has_its_band():
+    pieces = [b"a", b"b", b"c"]
+    trace = handmade(pieces, unscored=(0, 2), entropy=None, varentropy=None)
+    low = np.array([np.nan, 1.0, np.nan], np.float32)
+    source = trace_page(replace(trace, entropy_low=low, entropy_high=low + 1), {})
+    (band,) = re.findall(r'<path d="([^"]*)"[^>]*class="band entropy"', source)
+    assert band.count("M") == band.count("z") == 1
+
+
+def test_bounds_above_the_end_of_the_shades_leave_the_band_open_and_say_so():
+    trace = handmade([b"a"] * 9, entropy=None, varentropy=None)
+    low = np.ones(9, np.float32)
+    high = np.full(9, 11.0, np.float32)
+    source = trace_page(replace(trace, entropy_low=low, entropy_high=high), {})
+    assert "open where above 12" in source
+    assert "unbounded" not in source
+    assert source.count('class="band-edge"') == 1
 
 
 def test_without_entropies_there_is_nothing_to_switch_to():

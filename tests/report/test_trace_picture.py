@@ -60,6 +60,16 @@ def test_the_picture_can_be_shaded_by_entropy_and_its_chart_follows():
     assert "entropy,\u00a0nats\u00a0per\u00a0token" in by_entropy
 
 
+def test_a_picture_by_lower_bounds_says_so_and_has_the_band():
+    trace = handmade(pieces_of(TEXT), entropy=None, varentropy=None)
+    low = np.full(len(trace), 0.5, np.float32)
+    bounded = replace(trace, entropy_low=low, entropy_high=low + 2)
+    picture = trace_picture(bounded, by="entropy")
+    assert "entropy\u00a0at\u00a0least,\u00a0bits\u00a0per\u00a0token" in picture
+    assert 'class="band entropy"' in picture
+    assert "at\u00a0least" not in trace_picture(bounded)
+
+
 def test_control_tokens_are_boxed_and_unscored_ones_have_no_shade():
     labels = {0: "<|user|>", 2: "<|end|>"}
     trace = handmade([b"", b"Hi", b"", b" you"], unscored=(0, 1), labels=labels)

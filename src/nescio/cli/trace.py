@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +29,9 @@ from nescio.cli.showing import Shown, paint, paint_stream, show
 from nescio.errors import EndpointError, InvalidInput
 
 __all__ = ["trace"]
+
+_DRAWING = "--chat, --max-tokens, --temperature, --top-p, --top-k, --min-p or --stop"
+_LAYING = "--given, --window, --stride or --no-windowing"
 
 
 def trace(
@@ -70,39 +74,24 @@ def trace(
     check_writable(out, html, svg, source=file)
     shown = Shown(unit, by, as_json, out, html, svg, seed)
     named = limited(model, max_requests, max_tokens_total)
+    reader = partial(loaded, named, engine=engine, accept_license=accept_license)
     prompt = asked_prompt(generate, messages, system)
     if prompt is None:
         ways = (chat, max_tokens, temperature, top_p, top_k, min_p, stop)
-        _refuse(
-            "--chat, --max-tokens, --temperature, --top-p, --top-k, --min-p or --stop",
-            any(way is not None and way is not False for way in ways),
-            "--generate",
-        )
+        drawn = any(way is not None and way is not False for way in ways)
+        _refuse(_DRAWING, drawn, "--generate")
         asked = asked_text(text, file)
         usual = window is None and stride is None and windowing
         laid = None if usual else drawing.window(window, stride, windowing)
-        reader = loaded(named, engine=engine, accept_license=accept_license)
-        found = _score(reader, asked, given=given, window=laid, top=top)
+        found = _score(reader(), asked, given=given, window=laid, top=top)
         if not as_json:
             paint(found, shown)
     else:
         laying = given is not None or window is not None or stride is not None
-        _refuse(
-            "--given, --window, --stride or --no-windowing",
-            laying or not windowing,
-            "TEXT",
-        )
-        decoding = drawing.decoding(
-            max_tokens,
-            temperature,
-            top_p=top_p,
-            top_k=top_k,
-            min_p=min_p,
-            stop=stop,
-            top=top,
-        )
-        reader = loaded(named, engine=engine, accept_license=accept_license)
-        found = _generate(reader, prompt, decoding, chat=chat, shown=shown)
+        _refuse(_LAYING, laying or not windowing, "TEXT")
+        cut = {"top_p": top_p, "top_k": top_k, "min_p": min_p}
+        decoding = drawing.decoding(max_tokens, temperature, **cut, stop=stop, top=top)
+        found = _generate(reader(), prompt, decoding, chat=chat, shown=shown)
     show(found, shown)
 
 

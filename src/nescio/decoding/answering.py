@@ -156,7 +156,7 @@ def answered(
     for place, answer, source in model.answers(questions(), drawing):
         prompt, draw = under_way.pop(place)
         trace = None
-        if answer.tokens is not None:
+        if _is_revealed(answer):
             trace = _trace(answer, prompt, source, decoding=decoding, draw=draw)
         yield draw.prompt, _sample(answer, trace, source, draw)
 
@@ -174,6 +174,13 @@ def scored_text(model: Answering, text: str, *, top: int) -> Trace:
     settings = dict(source.origin.decoding) | {"kind": "score"}
     whole = replace(source, origin=replace(source.origin, decoding=settings))
     return trace_of(Response(text, answer.prompt_tokens), None, whole)
+
+
+def _is_revealed(answer: Response) -> bool:
+    """Whether every token of an answer has a log-probability."""
+    return answer.tokens is not None and all(
+        token.logp is not None for token in answer.tokens
+    )
 
 
 def _question(prompt: Prompt, draw: Draw, chat: bool | None) -> Question:

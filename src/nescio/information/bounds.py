@@ -16,7 +16,7 @@ atom, but no cap: tokens may lie between it and c.
 Rounding. With ``rounding`` = d each probability that was reported, listed or drawn, is
 within a factor of 1 + d of the true one: its logarithm is off by d at most, and so is
 the sum. The rest is then taken as 1 - m - d below (at least 0) and 1 - m + d above (at
-most 1, and what the others can hold), and both ends are moved outwards by d (1 + H_k).
+most what the others can hold), and both ends are moved outwards by d (1 + H_k).
 That is enough though atoms, rest and cap are off at once. With each atom p moved by
 t p, |t| <= d, its own term moves by t p (-log p - 1) and the rest by -t p. The rest was
 taken further out than it can be, which hurts only where its entropy falls, by at most 1
@@ -41,6 +41,7 @@ __all__ = ["entropy_bounds", "ragged_entropy_bounds", "single_precision_bounds"]
 _Gather = Callable[[np.ufunc, np.ndarray], np.ndarray]
 """A ufunc and a number for each listed atom to one number a row; 0 for an empty row."""
 _EPSILON = float(np.finfo(np.float64).eps)
+_LEAST = -745.0  # of a log-probability whose probability is not 0 as a number
 
 
 def entropy_bounds(
@@ -268,9 +269,10 @@ def _with_drawn(known: _Known, drawn: np.ndarray, asked: _Asked) -> _Known:
     off = np.maximum(
         known.off, asked.rounding + _storage_rounding(values, mass, coarse)
     )
-    limit = np.exp(known.least) * (1.0 + off) ** 2 * (1.0 + 64.0 * _EPSILON)
+    noise = 16.0 * _EPSILON * (1.0 - np.maximum(known.least, _LEAST))
+    limit = known.least + 2.0 * np.log1p(off) + noise
     asked.refuse(
-        mass > limit,
+        (mass > 0.0) & (values > limit),
         lambda row: (
             f"has a drawn token of probability {mass[row]:.6g}, above the smallest "
             f"listed one, {math.exp(known.least[row]):.6g}: the listed tokens are not "
@@ -307,7 +309,7 @@ def _remainders(
             f"{known.off[row]:.2g}"
         ),
     )
-    largest = np.clip(left + known.off, 0.0, np.minimum(room, 1.0))
+    largest = np.clip(left + known.off, 0.0, room)
     return np.minimum(smallest, largest), largest
 
 

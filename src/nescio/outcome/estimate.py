@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from nescio.errors import InvalidInput, SchemaError
 from nescio.outcome.fields import listed, object_of, texts
+from nescio.outcome.outward import outward
 from nescio.units import convert_factor, unit_in
 from nescio.visible import visible
 
@@ -93,13 +94,14 @@ class Estimate:
         unit: e.g. ``"bits/byte"``; ``"1"`` for a pure number.
         n: how many independent or resampled items it rests on.
         kind: ``exact`` (no interval needed), ``confidence`` (interval for a
-            parameter of ``population``), ``bound`` (certain limits, no value) or
-            ``prediction`` (interval for the next item).
+            parameter of ``population``), ``bound`` (limits without a value, because
+            what was measured is known by limits only; certain ones, unless they have
+            a level) or ``prediction`` (interval for the next item).
         population: what the interval generalises to, in words.
         recipe: how to get the same number.
         low, high: the limits; None where there is none (unbounded, or absent).
         level: the coverage the interval aims at, in (0, 1); for ``confidence`` and
-            ``prediction`` with limits.
+            ``prediction`` with limits, and for a ``bound`` that is not certain.
         n_clusters: how many clusters were resampled, if any.
         null_level: what the measure would be if nothing were wrong, where it is
             not zero (calibration errors).
@@ -207,6 +209,8 @@ class Estimate:
 
     def __str__(self) -> str:
         unit = "" if self.unit == "1" else f" {self.unit}"
+        if self.kind == "bound":
+            return f"{self.name} {_bound_text(self, unit)}"
         digits = _decimals(self)
         value = "" if self.value is None else f" {_shown(self.value, digits)}"
         return f"{self.name}{value}{unit}{_limits_text(self, digits)}"
@@ -296,10 +300,26 @@ def _limits_text(estimate: Estimate, decimals: int) -> str:
         return f" (no interval: {estimate.population})"
     low = "-∞" if estimate.low is None else _shown(estimate.low, decimals)
     high = "∞" if estimate.high is None else _shown(estimate.high, decimals)
-    if estimate.kind == "bound":
-        return f" in [{low}, {high}] (certain)"
-    level = f"{100 * (estimate.level or 0.0):g} %"
-    return f" [{low}, {high}] ({level} for {estimate.population})"
+    return f" [{low}, {high}] ({_level_text(estimate)} for {estimate.population})"
+
+
+def _bound_text(estimate: Estimate, unit: str) -> str:
+    """Limits that were not rounded inwards; a side that is open is not written."""
+    low = -math.inf if estimate.low is None else estimate.low
+    high = math.inf if estimate.high is None else estimate.high
+    digits = _decimals(estimate)
+    below, above = outward(low, digits, up=False), outward(high, digits, up=True)
+    limits = f"in [{below}, {above}]"
+    if math.isinf(high) and not math.isinf(low):
+        limits = f"at least {below}"
+    elif math.isinf(low) and not math.isinf(high):
+        limits = f"at most {above}"
+    how = "certain" if estimate.level is None else _level_text(estimate)
+    return f"{limits}{unit} ({how} for {estimate.population})"
+
+
+def _level_text(estimate: Estimate) -> str:
+    return f"{100 * (estimate.level or 0.0):g} %"
 
 
 def _rows(estimate: Estimate) -> list[tuple[str, str]]:

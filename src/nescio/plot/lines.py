@@ -44,7 +44,8 @@ class Series:
 class Band:
     """A shaded stretch between two limits: numbers, or one pair for each x.
 
-    NaN in either limit leaves a gap; infinite limits reach the chart's edge.
+    NaN in either limit leaves a gap; infinite limits reach the chart's edge and have
+    no line there: the band is open.
     """
 
     name: str
@@ -245,19 +246,23 @@ def _area(frame: Frame, band: Band, limits: list[tuple[np.ndarray, np.ndarray]])
         x, low, high, absent = _columns(frame, x, low, high)
     pieces = np.split(np.arange(len(x)), np.flatnonzero(absent))
     kept = (piece[~absent[piece]] for piece in pieces)
-    path = "".join(
-        f"{_run(x[p], low[p])} L{_run(x[p][::-1], high[p][::-1])[1:]}z"
-        for p in kept
-        if len(p) > 1
-    )
+    path = "".join(_outline(x[p], low[p], high[p]) for p in kept if len(p))
     return element(
         "path", d=path, fill=band.colour, class_=f"band {band.style}".strip()
     )
 
 
+def _outline(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> str:
+    """Along the lower limit and back along the upper; a single place is 2 wide."""
+    if len(x) == 1:
+        x, low, high = x + np.array([-1.0, 1.0]), np.repeat(low, 2), np.repeat(high, 2)
+    return f"{_run(x, low)} L{_run(x[::-1], high[::-1])[1:]}z"
+
+
 def _edge(frame: Frame, x: np.ndarray, y: np.ndarray) -> str:
     """A dashed line at a limit of the band, so that dense lines do not hide it."""
-    across, up = frame.x.pixels(x), frame.y.pixels(y)
+    across = frame.x.pixels(x)
+    up = np.where(np.isinf(y), np.nan, frame.y.pixels(y))
     runs = extremes(across, up, columns=frame.columns)
     path = "".join(_run(across[run], up[run]) for run in runs)
     if not path:

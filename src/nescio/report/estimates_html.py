@@ -63,6 +63,8 @@ def _row(name: str, estimate: Estimate) -> str:
         value += f'<small class="meaning">{null:.4g} if nothing were wrong</small>'
     limits = interval_text(estimate)
     kind = f"<small><i>{safe(kind_text(estimate))}</i></small>"
+    if unit and estimate.value is None:
+        kind = f"<small>{safe(unit)}</small> {kind}"
     interval = kind if limits == "–" else f"{safe(limits)} {kind}"
     return (
         f'<tr><th scope="row"><code>{safe(name)}</code>{explained}</th>'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from nescio.outcome import Estimate
+from nescio.outcome.outward import outward
 
 __all__ = ["interval_text", "kind_explained", "kind_text", "unit_text", "value_text"]
 
@@ -12,6 +13,8 @@ _EXPLAINED = {
     "exact": "computed for this very text, nothing estimated",
     "confidence": "such intervals hold the true value that often",
     "bound": "certain: the number lies between these limits",
+    "uncertain bound": "such limits hold the true value at least that often; what is "
+    "not known of each item keeps them apart, however many there are",
     "prediction": "the next one falls inside that often",
 }
 
@@ -31,14 +34,20 @@ def value_text(estimate: Estimate) -> str:
 
 
 def interval_text(estimate: Estimate) -> str:
-    """The limits, or a dash where there are none; an open side is infinite."""
+    """The limits, or a dash where there are none; an open side is infinite.
+
+    Those of a bound are rounded outwards.
+    """
     low, high = estimate.low, estimate.high
     if estimate.kind == "exact" or (low is None and high is None):
         return "–"
     decimals = _decimals(estimate)
-    below = _shown(-math.inf if low is None else low, decimals)
-    above = _shown(math.inf if high is None else high, decimals)
-    return f"{below} to {above}"
+    low = -math.inf if low is None else low
+    high = math.inf if high is None else high
+    if estimate.kind != "bound":
+        return f"{_shown(low, decimals)} to {_shown(high, decimals)}"
+    limits = (outward(low, decimals, up=False), outward(high, decimals, up=True))
+    return " to ".join(limits).replace("-", "−")
 
 
 def unit_text(estimate: Estimate) -> str:
@@ -48,7 +57,7 @@ def unit_text(estimate: Estimate) -> str:
 
 def kind_text(estimate: Estimate) -> str:
     """What sort of interval it is, with its level: ``95 % confidence``."""
-    if estimate.kind in ("exact", "bound"):
+    if estimate.kind == "exact" or (estimate.kind, estimate.level) == ("bound", None):
         return estimate.kind
     if estimate.low is None and estimate.high is None:
         return "no interval"
@@ -59,6 +68,8 @@ def kind_explained(estimate: Estimate) -> str:
     """The same for a reader who has never seen an interval."""
     if kind_text(estimate) == "no interval":
         return "how far it may be off is not known"
+    if estimate.kind == "bound" and estimate.level is not None:
+        return _EXPLAINED["uncertain bound"]
     return _EXPLAINED[estimate.kind]
 
 

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from nescio.errors import InvalidInput
 from nescio.outcome import Estimate
+from nescio.outcome.outward import outward
 from nescio.palette import FULL_SCALE_NATS, shade
 from nescio.plot.scale import tick_labels, ticks
 from nescio.report.numbers import interval_text, kind_text, unit_text, value_text
@@ -79,9 +80,13 @@ class Painter:
         self._held.append((text, number))
         self._release(everything=False)
 
-    def legend(self) -> None:
-        """Print the line that says which shade means how much."""
-        scale(self.console, self.unit, by=self.by)
+    def legend(self, *, least: bool = False) -> None:
+        """Print the line that says which shade means how much.
+
+        Args:
+            least: whether entropies were painted by their lower bounds.
+        """
+        scale(self.console, self.unit, by=self.by, least=least)
 
     def close(self) -> None:
         """Paint what was held back, half characters in hexadecimal; end the line."""
@@ -126,8 +131,17 @@ class Painter:
             self._at_line_start = segments[-1].text == "\n"
 
 
-def scale(console: Console, unit: str = "bits", *, by: str = "surprisal") -> None:
+def scale(
+    console: Console, unit: str = "bits", *, by: str = "surprisal", least: bool = False
+) -> None:
     """Print one line of shaded cells with numbers; nothing where nothing is shaded.
+
+    Args:
+        console: of rich.
+        unit: ``"bits"`` or ``"nats"``.
+        by: what is shaded.
+        least: whether entropies are known by their bounds and shaded by the lower one;
+            the line then says so.
 
     Raises:
         InvalidInput: a unit that is neither bits nor nats.
@@ -143,17 +157,26 @@ def scale(console: Console, unit: str = "bits", *, by: str = "surprisal") -> Non
         Segment(f" {label} ", Style.parse(shade(value * NATS_PER[unit]).ansi))
         for value, label in zip(values, labels, strict=True)
     ]
-    line = [Segment(f"{by} "), *cells, Segment(f" {unit}"), Segment("\n")]
+    name = "entropy, at least" if least and by == "entropy" else by
+    line = [Segment(f"{name} "), *cells, Segment(f" {unit}"), Segment("\n")]
     console.print(Segments(line), soft_wrap=True, end="")
 
 
-def running(mean: float | None, *, tokens: int, unit: str = "bits") -> str:
+def running(
+    mean: float | int | None,
+    *,
+    tokens: int,
+    unit: str = "bits",
+    high: float | int | None = None,
+) -> str:
     """The status while text is generated: the entropy rate so far.
 
     Args:
         mean: of the entropies so far in nats; None before there is one.
         tokens: over how many.
         unit: ``"bits"`` or ``"nats"``.
+        high: where only bounds are known, the mean of the upper ones (inf: there is
+            none); ``mean`` is then that of the lower ones.
 
     Raises:
         InvalidInput: another unit.
@@ -161,11 +184,25 @@ def running(mean: float | None, *, tokens: int, unit: str = "bits") -> str:
     Example:
         >>> running(1.5, tokens=1200)
         'entropy rate 2.16 bits/token over 1,200 tokens'
+        >>> running(1.5, high=2.0, tokens=1200)
+        'entropy rate between 2.16 and 2.89 bits/token over 1,200 tokens'
     """
     factor = convert_factor("nats", to=unit)
-    shown = "–" if mean is None else f"{mean * factor:.2f}"
+    if mean is None:
+        shown = "–"
+    elif high is None:
+        shown = f"{mean * factor:.2f}"
+    else:
+        shown = _between(mean * factor, high * factor)
     word = "token" if tokens == 1 else "tokens"
     return f"entropy rate {shown} {unit}/token over {tokens:,} {word}"
+
+
+def _between(low: float | int, high: float | int) -> str:
+    below = outward(low, 2, up=False)
+    if math.isinf(high):
+        return f"at least {below}"
+    return f"between {below} and {outward(high, 2, up=True)}"
 
 
 def summary_table(estimates: Mapping[str, Estimate]) -> Group:
@@ -190,6 +227,8 @@ def summary_table(estimates: Mapping[str, Estimate]) -> Group:
         if unit and estimate.value is not None:
             value += f" {unit}"
         limits, kind = interval_text(estimate), kind_text(estimate)
+        if unit and estimate.value is None:
+            limits += f" {unit}"
         interval = kind if limits == "–" else f"{limits} ({kind})"
         mark = ascii_lowercase[populations.index(estimate.population) % 26]
         cells = (name, value, interval, mark)

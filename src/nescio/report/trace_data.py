@@ -22,8 +22,6 @@ _MEASURES = (
     ("surprisal", "surprisal", "nats"),
     ("surprisal_drawn", "surprisal as drawn", "nats"),
     ("entropy", "entropy", "nats"),
-    ("entropy_low", "entropy at least", "nats"),
-    ("entropy_high", "entropy at most", "nats"),
     ("varentropy", "varentropy", "nats^2"),
 )
 """Quantity, how it is called on the page, unit inside."""
@@ -46,7 +44,8 @@ def page_data(trace: Trace, units: Sequence[Span], *, unit: str) -> dict[str, An
     """Everything the card of a token shows, one list per quantity.
 
     Numbers have the decimals that are shown. null is absent, and infinities are the
-    strings ``"∞"`` and ``"−∞"``. Candidates are a list of text, hundredths of a per
+    strings ``"∞"`` and ``"−∞"``; an entropy that is known by its bounds is a string
+    of both. Candidates are a list of text, hundredths of a per
     cent, text, ...; ``chosen`` says which of them the token is, -1: none.
     """
     tokens = range(len(trace))
@@ -74,7 +73,7 @@ def _measures(trace: Trace, unit: str) -> list[dict[str, Any]]:
     drawn = trace.logp_processed
     if drawn is not None and not np.array_equal(drawn, trace.logp, equal_nan=True):
         arrays["surprisal_drawn"] = -drawn
-    measures = [
+    measures: list[dict[str, Any]] = [
         {
             "name": label,
             "unit": unit_in(inside, to=unit).replace("^2", "²"),
@@ -84,6 +83,11 @@ def _measures(trace: Trace, unit: str) -> list[dict[str, Any]]:
         for name, label, inside in _MEASURES
         if (array := arrays[name]) is not None
     ]
+    bounds = _between(trace, unit)
+    if bounds is not None:
+        before = sum(measure["name"] != "varentropy" for measure in measures)
+        entropy = {"name": "entropy", "unit": unit, "decimals": None, "values": bounds}
+        measures.insert(before, entropy)
     columns = [
         {
             "name": visible(name),
@@ -94,6 +98,27 @@ def _measures(trace: Trace, unit: str) -> list[dict[str, Any]]:
         for name, column in trace.columns.items()
     ]
     return measures + columns
+
+
+def _between(trace: Trace, unit: str) -> list[str | None] | None:
+    """``"1.221–3.486"`` or ``"≥ 1.221"``, never rounded inwards by more than 1e-6."""
+    if trace.entropy_low is None or trace.entropy_high is None:
+        return None
+    factor = 1e3 * convert_factor("nats", to=unit)
+    low = np.floor(trace.entropy_low.astype(np.float64) * factor + 1e-3)
+    high = np.ceil(trace.entropy_high.astype(np.float64) * factor - 1e-3)
+    pairs = zip(low.tolist(), high.tolist(), strict=True)
+    return [_span(below, above) for below, above in pairs]
+
+
+def _span(low: float, high: float) -> str | None:
+    """Of thousandths."""
+    if math.isnan(low):
+        return None
+    below = f"{max(low, 0.0) / 1e3:.3f}"
+    if math.isinf(high):
+        return f"≥ {below}"
+    return below if high <= low else f"{below}–{max(high, 0.0) / 1e3:.3f}"
 
 
 def _written(values: np.ndarray, style: str) -> list[float | str | None]:

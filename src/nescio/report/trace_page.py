@@ -165,7 +165,9 @@ def _toolbar(trace: Trace, unit: str) -> str:
     labels, captions = "", "<b>surprisal</b>: how unexpected each token was"
     captions = f'<p class="caption surprisal">{captions}</p>'
     if has_entropy(trace):
-        least = "" if trace.entropy is not None else ", at least"
+        least = ""
+        if trace.entropy is None:
+            least = ", at the least: only its bounds are known, the band in the chart"
         labels = (
             '<div class="switch"><label for="by-surprisal">surprisal</label>'
             '<label for="by-entropy">entropy</label></div>'

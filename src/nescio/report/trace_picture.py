@@ -200,7 +200,8 @@ def _words(text: str, **attributes: str | float | int) -> str:
 def _head(trace: Trace, by: By, unit: str, width: float | int) -> str:
     """The model's name, what is shown, and the scale: beside them, or below."""
     name = {"font_weight": "600", "font_size": 15, "fill": INK_HEX}
-    what = f"{by}, {unit} per token"
+    least = " at least" if by == "entropy" and trace.entropy is None else ""
+    what = f"{by}{least}, {unit} per token"
     bar = scale_bar(unit=unit, width=300)
     place = (width - 314, 20) if width >= _ONE_ROW else (_MARGIN - 8, 64)
     return (

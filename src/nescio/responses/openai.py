@@ -217,7 +217,7 @@ def _response(
     stop: Sequence[str],
 ) -> Response:
     reason = choice.get("finish_reason")
-    if reason is not None and reason not in _STOPS:
+    if reason is not None and (not isinstance(reason, str) or reason not in _STOPS):
         raise ResponseError(
             f"the answer ended by {reason!r:.60}: only texts can be measured"
         )

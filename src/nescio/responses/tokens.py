@@ -14,6 +14,8 @@ __all__ = ["listed_tokens", "named_tokens", "vllm_prompt_tokens"]
 
 _ESCAPED = re.compile(r"bytes:((?:\\x[0-9a-fA-F]{2})+)")
 _TOKEN_ID = re.compile(r"token_id:(\d{1,9})")
+_UNREVEALED = -9999.0
+"""What OpenAI writes of a token that is not among those it lists: no number."""
 _UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -40,7 +42,8 @@ def _listed(entry: Mapping[str, Any]) -> Revealed:
     chosen = _candidate(entry)
     if _UNKNOWN in text_in(entry, "token") and entry.get("bytes") is None:
         raise _no_bytes(text_in(entry, "token"))
-    return Revealed(chosen.buffer, chosen.logp, _falling(found), chosen.token_id)
+    logp = _revealed(chosen.logp)
+    return Revealed(chosen.buffer, logp, _falling(found), chosen.token_id)
 
 
 def _candidate(entry: Mapping[str, Any]) -> Candidate:
@@ -59,8 +62,12 @@ def named_tokens(logprobs: Mapping[str, Any]) -> tuple[Revealed, ...]:
         ResponseError: the arrays differ in length; as `listed_tokens`.
     """
     tokens, logps = array_in(logprobs, "tokens"), array_in(logprobs, "token_logprobs")
-    others = logprobs.get("top_logprobs") or [None] * len(tokens)
-    if not isinstance(others, list) or not len(tokens) == len(logps) == len(others):
+    others = logprobs.get("top_logprobs")
+    if others is None:
+        others = [None] * len(tokens)
+    if not isinstance(others, list):
+        raise ResponseError("top_logprobs should be an array")
+    if not len(tokens) == len(logps) == len(others):
         raise ResponseError(
             f"{len(tokens)} tokens, {len(logps)} token_logprobs and "
             f"{len(others)} top_logprobs do not belong together"
@@ -84,7 +91,8 @@ def _named(token: Any, logp: Any, others: Any) -> Revealed:
         buffer, number = _spelled(text_in({"token": name}, "token"), None)
         value = number_in({"logprob": other}, "logprob")
         found.append(Candidate(buffer, value, number))
-    return Revealed(spelled, known, _falling(found), token_id)
+    logp = None if known is None else _revealed(known)
+    return Revealed(spelled, logp, _falling(found), token_id)
 
 
 def vllm_prompt_tokens(entries: Sequence[Any]) -> tuple[Revealed, ...]:
@@ -135,6 +143,11 @@ def _spelled(text: str, given: Any) -> tuple[bytes, int | None]:
     if named := _TOKEN_ID.fullmatch(text):
         return b"", int(named[1])
     return utf8(text), None
+
+
+def _revealed(logp: float) -> float | None:
+    """A log-probability; None for the number that stands for "very unlikely"."""
+    return None if logp == _UNREVEALED else logp
 
 
 def _falling(found: Sequence[Candidate]) -> tuple[Candidate, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from nescio.errors import InvalidDistribution, ResponseError
-from nescio.information.bounds import entropy_bounds
+from nescio.information.bounds import entropy_bounds, single_precision_bounds
 from nescio.responses.parsing import utf8
 from nescio.responses.revealed import Candidate, Response, Revealed, spelled
 from nescio.trace import Candidates, Origin, Prompt, Trace
@@ -63,6 +63,7 @@ def trace_of(
             "is a text and no trace (ask for logprobs)"
         )
     _check_same_text(response)
+    _check_revealed(response.tokens)
     asked = response.prompt_tokens or _pieces(prompt)
     tokens = (*asked, *response.tokens)
     before = len(asked)
@@ -80,10 +81,10 @@ def trace_of(
         role=_roles(prompt, response, len(tokens)),
         scored=scored,
         context_used=np.where(positions < 0, 0, context + positions).astype(np.int32),
-        logp=logp.astype(np.float32),
+        logp=_single(logp),
         origin=source.origin,
-        entropy_low=low.astype(np.float32),
-        entropy_high=high.astype(np.float32),
+        entropy_low=low,
+        entropy_high=high,
         rank=_ranks(tokens, scored),
         candidates=_candidates(tokens),
         labels={
@@ -93,6 +94,12 @@ def trace_of(
         },
         stop=response.stop,
     )
+
+
+def _single(logp: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """In single precision; what is smaller than its smallest number is impossible."""
+    with np.errstate(over="ignore"):
+        return logp.astype(np.float32)
 
 
 def _check_same_text(response: Response) -> None:
@@ -106,6 +113,17 @@ def _check_same_text(response: Response) -> None:
         f"the log-probabilities belong to another text, {tokens[:60]!r}, than the "
         f"answer, {text[:60]!r}"
     )
+
+
+def _check_revealed(tokens: Sequence[Revealed]) -> None:
+    """Refuse gaps: without its least probable tokens a text looks too probable."""
+    if missing := sum(token.logp is None for token in tokens[1:]):
+        raise ResponseError(
+            f"the source does not reveal the log-probabilities of {missing} of "
+            f"{len(tokens)} tokens, the least probable ones; what is left would not "
+            "be the surprisal of this text. Draw at a lower temperature or a smaller "
+            "top_p, or take the text alone"
+        )
 
 
 def _pieces(prompt: Prompt | None) -> tuple[Revealed, ...]:
@@ -142,7 +160,7 @@ def _bounds(
         top[row, : len(atoms)] = atoms
     drawn = np.array([np.nan if atom is None else atom for _, atom in known])
     try:
-        low[scored], high[scored] = entropy_bounds(
+        found = entropy_bounds(
             top,
             drawn=drawn,
             vocabulary_size=source.vocabulary_size,
@@ -152,14 +170,16 @@ def _bounds(
         raise ResponseError(
             f"what the source says of its predictions: {error}"
         ) from error
+    low[scored], high[scored] = single_precision_bounds(*found)
     return low, high
 
 
 def _atoms(token: Revealed, asked: int | None) -> tuple[list[float], float | None]:
     """What is known of a prediction: the most probable tokens, and the token itself.
 
-    Sources may add the token itself to the candidates though it is less probable than
-    all of them; it then says nothing of what the others can be. Where a candidate is a
+    Sources put the token itself behind the candidates, or in the place of the last,
+    though it is less probable than all of them (vLLM does). So where it stands last
+    only those before it are believed to be the most probable. Where a candidate is a
     part of a character that goes by the same name as others, some may be missing.
     """
     if token.logp is None:
@@ -170,9 +190,7 @@ def _atoms(token: Revealed, asked: int | None) -> tuple[list[float], float | Non
         return [], token.logp
     if at is None:
         return [other.logp for other in found], token.logp
-    last = at == len(found) - 1
-    extra = last and (len(found) > asked if asked is not None else len(found) > 1)
-    if extra:
+    if at == len(found) - 1 > 0:
         return [other.logp for other in found[:-1]], token.logp
     return [other.logp for other in found], None
 
@@ -220,7 +238,7 @@ def _candidates(tokens: Sequence[Revealed]) -> Candidates | None:
     return Candidates(
         np.array([0, *accumulate(len(t.candidates) for t in tokens)], np.int64),
         np.array(known, np.int32) if len(known) == len(ids) else None,
-        np.array([other.logp for other in found], np.float32),
+        _single(np.array([other.logp for other in found])),
         b"".join(other.buffer for other in found),
         np.array([0, *accumulate(len(other.buffer) for other in found)], np.int64),
         {
