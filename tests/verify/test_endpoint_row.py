@@ -127,7 +127,6 @@ def in_process(model, prompt: str, ids: list[int]) -> np.ndarray:
     before = model.encode(prompt.encode())
     # llama.cpp puts no document start before SmolLM2's texts.
     sequence = np.array([*before, *ids], dtype=np.int32)
-    rows = []
-    for block in model.logit_blocks([sequence], skip=[len(before) - 1]):
-        rows.append(nescio.log_softmax(block.logits.astype(np.float64)))
+    blocks = model.logit_blocks([sequence], skip=[len(before) - 1])
+    rows = [nescio.log_softmax(block.logits.astype(np.float64)) for block in blocks]
     return np.concatenate(rows)

@@ -14,6 +14,8 @@ from nescio.models.protocol import Tokenized
 
 __all__ = ["Job", "Window", "batches", "jobs"]
 
+_PADDING = 0.1
+
 
 @dataclass(frozen=True)
 class Window:
@@ -125,13 +127,19 @@ def jobs(
 
 
 def batches(work: Sequence[Job], *, budget: int) -> Iterator[list[Job]]:
-    """Jobs of similar length together, padded tokens of a batch within the budget."""
+    """Jobs of similar length together, padded tokens of a batch within the budget.
+
+    A tenth of a batch may be padding: engines that pad compute it like tokens.
+    """
     ordered = sorted(work, key=lambda job: (-len(job.ids), job.text, job.first))
     batch: list[Job] = []
+    tokens = 0
     for job in ordered:
-        if batch and len(batch[0].ids) * (len(batch) + 1) > budget:
+        padded = len(batch[0].ids) * (len(batch) + 1) if batch else 0
+        if padded > min(budget, (1.0 + _PADDING) * (tokens + len(job.ids))):
             yield batch
-            batch = []
+            batch, tokens = [], 0
         batch.append(job)
+        tokens += len(job.ids)
     if batch:
         yield batch
