@@ -77,12 +77,13 @@ std::int64_t pair_statistics(const Kernels& kernels, const Rows& p, const Rows& 
 }
 
 std::int64_t draw(const Kernels& kernels, const Rows& rows, const Sampling& sampling,
-                  const double* uniforms, std::int32_t* ids, double* logp,
+                  const Uniforms& uniforms, std::int32_t* ids, double* logp,
                   int allowed) {
     const int threads = threads_for(rows, allowed);
     std::vector<Sampler> samplers(threads, Sampler(kernels, rows, sampling));
     return for_rows(rows.count, threads, [&](std::int64_t row, int slot) {
-        return samplers[slot].draw(row, uniforms[row], ids[row], logp[row]);
+        const Uniforms own = {uniforms.at + row * uniforms.levels, uniforms.levels};
+        return samplers[slot].draw(row, own, ids[row], logp[row]);
     });
 }
 

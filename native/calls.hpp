@@ -49,7 +49,18 @@ struct Sampling {
     double typical_p;    // 1
 };
 
-std::int64_t draw(const Kernels&, const Rows&, const Sampling&, const double* uniforms,
+// The random numbers of draws, in [0, 1), some a row. With one, the draw inverts the distribution
+// function over all ids. With LEVELS of them it goes down a tree: the last chooses a
+// block, the one before a strip in it, the first a token in that. Each choice has few
+// alternatives, so that rounding of the logits seldom changes one.
+constexpr int LEVELS = 3;
+constexpr std::int64_t STRIP = 32;  // ids
+struct Uniforms {
+    const double* at;
+    int levels;  // numbers a row: 1 or LEVELS
+};
+
+std::int64_t draw(const Kernels&, const Rows&, const Sampling&, const Uniforms&,
                   std::int32_t* ids, double* logp, int threads);
 
 std::int64_t process(const Kernels&, const Rows&, const Sampling&, double* logp,

@@ -311,13 +311,14 @@ void try_sampler(const std::string& path, const Case& one, int threads) {
                                whole || chance(2) ? 1 : 0.05 + below(90) / 100.0,
                                whole || chance(2) ? 0 : below(50) / 100.0,
                                whole || chance(2) ? 1 : 0.05 + below(90) / 100.0};
-    Exact uniforms(8 * count), ids(4 * count), drawn(8 * count);
+    const int levels = chance(2) ? 1 : LEVELS;
+    Exact uniforms(8 * count * levels), ids(4 * count), drawn(8 * count);
     Exact table(8 * count * vocab);
-    for (int64_t row = 0; row < count; ++row)
-        uniforms.as<double>()[row] = chance(5) ? 0 : below(1 << 30) / double(1 << 30);
+    for (int64_t at = 0; at < count * levels; ++at)
+        uniforms.as<double>()[at] = chance(5) ? 0 : below(1 << 30) / double(1 << 30);
     const Kernels& kernels = *kernels_of(path);
     expect("the refused draw", path,
-           draw(kernels, one.rows, sampling, uniforms.as<double>(),
+           draw(kernels, one.rows, sampling, {uniforms.as<double>(), levels},
                 ids.as<std::int32_t>(), drawn.as<double>(), threads),
            one.refused);
     expect("the refused process", path,
@@ -331,10 +332,10 @@ void try_sampler(const std::string& path, const Case& one, int threads) {
             if (i < id) under += std::exp(logp[i]);
             sum += std::exp(logp[i]);
         }
-        const double uniform = uniforms.as<double>()[row], p = std::exp(logp[id]);
+        const double uniform = uniforms.as<double>()[row * levels], p = std::exp(logp[id]);
         close_to("the mass", path, row, sum, 1, 1e-9);
         close_to("the drawn logp", path, row, drawn.as<double>()[row], logp[id], 1e-6);
-        if (!(under <= uniform + 1e-6 && uniform <= under + p + 1e-6))
+        if (levels == 1 && !(under <= uniform + 1e-6 && uniform <= under + p + 1e-6))
             fail("the inverse", path, row, under, uniform);
         if (whole && sampling.temperature >= 0.5 && sampling.temperature < 3) {
             const Naive naive(one.logits[row], sampling.temperature);

@@ -148,20 +148,24 @@ std::int64_t pair_statistics_(const std::string& path, nb::handle p_logits,
 }
 
 std::int64_t draw_(const std::string& path, nb::handle logits, int element,
-                   nb::handle settings, nb::handle uniforms, nb::handle ids,
-                   nb::handle logp, int threads) {
+                   nb::handle settings, nb::handle uniforms, int levels,
+                   nb::handle ids, nb::handle logp, int threads) {
     const Kernels& kernels = kernels_at(path);
     const Buffer in(logits, size_of(element), 2, false);
     const Rows rows = rows_of(in, element_of(element));
-    const Buffer numbers(settings, 8, 1, true), random(uniforms, 8, 1, true);
+    const Buffer numbers(settings, 8, 1, true), random(uniforms, 8, 2, true);
     const Buffer drawn(ids, 4, 1, true), logps(logp, 8, 1, true);
-    numbers.expect(5), random.expect(rows.count), drawn.expect(rows.count);
+    numbers.expect(5), drawn.expect(rows.count);
+    random.expect(rows.count), random.expect(levels, 1);
     logps.expect(rows.count);
     const double* at = numbers.as<double>();
     const Sampling sampling = {at[0], static_cast<std::int64_t>(at[1]), at[2], at[3],
                                at[4]};
+    if (levels != 1 && levels != LEVELS)
+        throw nb::value_error("a draw takes 1 uniform number a row, or one a level");
+    const Uniforms all = {random.as<double>(), levels};
     nb::gil_scoped_release unlocked;
-    return draw(kernels, rows, sampling, random.as<double>(), drawn.as<std::int32_t>(),
+    return draw(kernels, rows, sampling, all, drawn.as<std::int32_t>(),
                 logps.as<double>(), threads);
 }
 

@@ -211,10 +211,42 @@ bool Sampler::place(std::int64_t row, std::int64_t block, double peak, double ai
     return last >= 0;
 }
 
+// The first of `count` weights at which their running sum exceeds the share `uniform` of
+// their total, else the last that is positive; -1 if none is.
+std::int64_t chosen(const double* weights, std::int64_t count, double uniform) {
+    double total = 0, reached = 0;
+    for (std::int64_t i = 0; i < count; ++i) total += weights[i];
+    const double aim = uniform * total;
+    std::int64_t last = -1;
+    for (std::int64_t i = 0; i < count && reached <= aim; ++i) {
+        reached += weights[i];
+        if (weights[i] > 0) last = i;
+    }
+    return last;
+}
+
+// Looks in one block for a strip, and in that for a token.
+bool Sampler::place_in_strip(std::int64_t row, std::int64_t block, double peak,
+                             const double* uniforms, std::int32_t& id) {
+    const std::int64_t from = block * BLOCK;
+    const std::int64_t columns = std::min(BLOCK, rows.vocab - from);
+    kernels.weights(rows, row, from, sampling.temperature, peak, weights.data());
+    double strips[BLOCK / STRIP] = {};
+    for (std::int64_t i = 0; i < columns; ++i) strips[i / STRIP] += weights[i];
+    const std::int64_t strip = chosen(strips, BLOCK / STRIP, uniforms[1]);
+    if (strip < 0) return false;
+    const std::int64_t first = strip * STRIP;
+    const std::int64_t token = chosen(weights.data() + first,
+                                      std::min(STRIP, columns - first), uniforms[0]);
+    id = static_cast<std::int32_t>(from + first + token);
+    return true;
+}
+
 // A draw from the row as it is: one pass for the sums of its blocks, and one block.
-bool Sampler::draw_whole(std::int64_t row, double uniform, std::int32_t& id,
+bool Sampler::draw_whole(std::int64_t row, const Uniforms& uniforms, std::int32_t& id,
                          double& logp) {
     double peak, total = 0, before = 0;
+    const double uniform = uniforms.at[uniforms.levels - 1];
     if (!kernels.block_sums(rows, row, sampling.temperature, sums.data(), peak))
         return false;
     for (const double sum : sums) total += sum;
@@ -223,7 +255,9 @@ bool Sampler::draw_whole(std::int64_t row, double uniform, std::int32_t& id,
     std::int64_t block = 0;
     while (block < blocks - 1 && before + sums[block] <= aim) before += sums[block++];
     // A sum may be positive and every weight too small for single precision.
-    bool found = place(row, block, peak, aim - before, id);
+    bool found = uniforms.levels > 1
+                     ? place_in_strip(row, block, peak, uniforms.at, id)
+                     : place(row, block, peak, aim - before, id);
     for (std::int64_t next = block + 1; !found && next < blocks; ++next)
         found = place(row, next, peak, 0, id);
     for (std::int64_t next = block - 1; !found && next >= 0; --next)
@@ -233,7 +267,42 @@ bool Sampler::draw_whole(std::int64_t row, double uniform, std::int32_t& id,
     return true;
 }
 
-bool Sampler::draw(std::int64_t row, double uniform, std::int32_t& id, double& logp) {
+const Token* Sampler::pick(double uniform, double total) const {
+    const double aim = uniform * total;
+    const Token* drawn = nullptr;
+    double reached = 0;
+    for (const Token& token : tokens) {
+        if (token.weight > 0) drawn = &token;
+        if ((reached += token.weight) > aim) break;
+    }
+    return drawn;
+}
+
+// The same tree over what the cuts have left.
+const Token* Sampler::pick_by_levels(const double* uniforms) {
+    std::size_t begin = 0, end = tokens.size();
+    for (const std::int64_t width : {BLOCK, STRIP, std::int64_t{1}}) {
+        scratch.clear();
+        bounds.clear();
+        for (std::size_t i = begin; i < end; ++i) {
+            if (i == begin || tokens[i].id / width != tokens[i - 1].id / width) {
+                scratch.push_back(0);
+                bounds.push_back(i);
+            }
+            scratch.back() += tokens[i].weight;
+        }
+        bounds.push_back(end);
+        const double uniform = uniforms[width == BLOCK ? 2 : width == STRIP ? 1 : 0];
+        const auto at = static_cast<std::size_t>(
+            chosen(scratch.data(), static_cast<std::int64_t>(scratch.size()), uniform));
+        begin = bounds[at];
+        end = bounds[at + 1];
+    }
+    return &tokens[begin];
+}
+
+bool Sampler::draw(std::int64_t row, const Uniforms& uniforms, std::int32_t& id,
+                   double& logp) {
     if (greedy) {
         double peak;
         std::int64_t first;
@@ -244,15 +313,11 @@ bool Sampler::draw(std::int64_t row, double uniform, std::int32_t& id, double& l
     }
     // Beyond these temperatures their reciprocals do not suit single precision.
     const bool moderate = sampling.temperature > 1e-6 && sampling.temperature < 1e6;
-    if (whole && moderate) return draw_whole(row, uniform, id, logp);
+    if (whole && moderate) return draw_whole(row, uniforms, id, logp);
     if (!survive(row)) return false;
-    const double total = total_weight(tokens), aim = uniform * total;
-    const Token* drawn = nullptr;
-    double reached = 0;
-    for (const Token& token : tokens) {
-        if (token.weight > 0) drawn = &token;
-        if ((reached += token.weight) > aim) break;
-    }
+    const double total = total_weight(tokens);
+    const Token* drawn =
+        uniforms.levels > 1 ? pick_by_levels(uniforms.at) : pick(uniforms.at[0], total);
     id = static_cast<std::int32_t>(drawn->id);
     logp = std::min(drawn->score - std::log(total), 0.0);
     return true;

@@ -21,7 +21,7 @@ class Sampler {
     Sampler(const Kernels& kernels, const Rows& rows, const Sampling& sampling);
 
     // False where the row is not a distribution.
-    bool draw(std::int64_t row, double uniform, std::int32_t& id, double& logp);
+    bool draw(std::int64_t row, const Uniforms& uniforms, std::int32_t& id, double& logp);
     bool process(std::int64_t row, double* logp);
 
   private:
@@ -32,6 +32,8 @@ class Sampler {
     std::vector<Token> tokens;   // what is left, by ascending id
     std::vector<Token> ordered;  // scratch of the cuts
     std::vector<double> scores, weights, sums;
+    std::vector<double> scratch;      // of the tree: weights,
+    std::vector<std::size_t> bounds;  // and where each begins
     std::vector<std::int32_t> best;
     std::vector<unsigned char> pool;
 
@@ -39,9 +41,14 @@ class Sampler {
     bool take_top_k(std::int64_t row);
     void take_fewest(std::int64_t row, double peak, double centre, double needed);
     void keep_fewest(double centre, double needed);
-    bool draw_whole(std::int64_t row, double uniform, std::int32_t& id, double& logp);
+    bool draw_whole(std::int64_t row, const Uniforms& uniforms, std::int32_t& id,
+                    double& logp);
     bool place(std::int64_t row, std::int64_t block, double peak, double aim,
                std::int32_t& id);
+    bool place_in_strip(std::int64_t row, std::int64_t block, double peak,
+                        const double* uniforms, std::int32_t& id);
+    const Token* pick(double uniform, double total) const;
+    const Token* pick_by_levels(const double* uniforms);
     template <class Keep>
     void take(std::int64_t row, double peak, Keep keep);
     template <class Drop>

@@ -18,7 +18,7 @@ PROMPTS = [
     "Once upon a time",
     "def fibonacci(n):",
 ]
-N, TOKENS, SEED = 16, 48, 11
+N, TOKENS, SEED = 8, 48, 11
 FOUND: dict[str, Any] = {}
 Key = tuple[int, int]
 
@@ -43,7 +43,7 @@ def test_neither_batch_nor_resume_changes_an_answer(name: str, engine: str) -> N
     model = nescio.load(f"{name},precision=f32", engine=engine)
     reference = drawn(model, 32)
     assert len(reference) == len(PROMPTS) * N
-    assert len({trace.completion for trace in reference.values()}) > 50
+    assert len({trace.completion for trace in reference.values()}) > 25
     half = dict(list(reference.items())[::2])
     others = {
         "batch 4": drawn(model, 4),

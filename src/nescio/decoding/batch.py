@@ -12,11 +12,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from nescio.decoding.rules import Decoding, Endings
-from nescio.kernel import RowStatistics, draw, row_statistics
+from nescio.kernel import LEVELS, RowStatistics, draw, row_statistics
 from nescio.trace.trace import Stop
 
 __all__ = ["Drawn", "Request", "drawn_tokens"]
 
+_LEVELS_KEY = (0, 0, 0)  # spawn keys of answers are shorter
 _JOIN_SHARE = 4  # new answers join when a quarter of the batch is free
 
 
@@ -62,9 +63,23 @@ class _Answer:
     request: int
     context: Any
     random: np.random.Generator
+    levels: np.random.Generator
     last: int = -1
     tail: bytes = b""
     tokens: int = 0
+
+    @staticmethod
+    def begun(request: int, context: Any, seed: np.random.SeedSequence) -> _Answer:
+        """An answer without tokens, its random numbers from two streams of a seed."""
+        own = np.random.SeedSequence(
+            seed.entropy, spawn_key=(*seed.spawn_key, *_LEVELS_KEY)
+        )
+        random = np.random.default_rng
+        return _Answer(request, context, random(seed), random(own))
+
+    def uniforms(self) -> list[float]:
+        """The numbers of the next draw."""
+        return [self.random.random(), *self.levels.random(LEVELS - 1).tolist()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +98,9 @@ def drawn_tokens(
 
     An answer that ends leaves the batch; when a quarter of it is free the next ones
     join. Each has its own random numbers, so what is drawn depends on neither, up to
-    the rounding of the engine: a batch may round a near-tie the other way.
+    the rounding of the engine: a batch may round a near-tie the other way. The numbers
+    go down a tree of few alternatives, see `nescio.kernel.sampler.draw`, so that this
+    is rare.
 
     Args:
         model: Tokenized and Stepping.
@@ -117,7 +134,7 @@ def drawn_tokens(
                 read = _read(model, prompt)
             rows = np.broadcast_to(read.logits, (len(group), read.logits.shape[1]))
             joined = [
-                _Answer(number, read.context, np.random.default_rng(request.seed))
+                _Answer.begun(number, read.context, request.seed)
                 for number, request in group
             ]
             joined, step = drawn(joined, rows)
@@ -142,7 +159,7 @@ def _drawn(
 ) -> tuple[list[_Answer], Drawn]:
     """One token for each answer; those that go on, and what was drawn."""
     detail = decoding.detail
-    uniforms = np.array([answer.random.random() for answer in answers])
+    uniforms = np.array([answer.uniforms() for answer in answers])
     ids, processed = draw(logits, decoding.sampling, uniforms)
     found = row_statistics(logits, ids, top=detail.top, renyi=detail.renyi)
     for answer, token in zip(answers, ids.tolist(), strict=True):

@@ -9,9 +9,10 @@ from __future__ import annotations
 from nescio.kernel.native import kernel_path
 from nescio.kernel.pairs import PairStatistics, pair_statistics
 from nescio.kernel.rows import RowStatistics, log_softmax, row_statistics
-from nescio.kernel.sampler import Sampling, draw, process
+from nescio.kernel.sampler import LEVELS, Sampling, draw, process
 
 __all__ = [
+    "LEVELS",
     "PairStatistics",
     "RowStatistics",
     "Sampling",

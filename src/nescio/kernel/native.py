@@ -214,7 +214,7 @@ def pair_statistics(
 def draw(
     rows: Shaped[np.ndarray, "rows vocab"],
     sampling: Sampling,
-    uniforms: Float[np.ndarray, " rows"],
+    uniforms: Float[np.ndarray, "rows levels"],
     *,
     dtype: str | None,
 ) -> tuple[Int32[np.ndarray, " rows"], Float64[np.ndarray, " rows"]]:
@@ -225,7 +225,8 @@ def draw(
         rows,
         _ELEMENTS[rows.dtype.name],
         _settings(sampling, rows.shape[1]),
-        np.array(uniforms, np.float64),
+        np.ascontiguousarray(uniforms, np.float64),
+        uniforms.shape[1],
         ids,
         logp,
         thread_count(),

@@ -15,7 +15,10 @@ from nescio.kernel import native, twin_sampler
 from nescio.kernel.sampling import Sampling
 from nescio.kernel.tiles import as_rows
 
-__all__ = ["Sampling", "draw", "process"]
+__all__ = ["LEVELS", "Sampling", "draw", "process"]
+
+LEVELS = 3
+"""Uniform numbers a row that go down the tree of blocks, strips and tokens."""
 
 
 def process(
@@ -49,20 +52,24 @@ def process(
 def draw(
     logits: Float[np.ndarray, "rows vocab"] | UInt16[np.ndarray, "rows vocab"],
     sampling: Sampling,
-    uniforms: Float[np.ndarray, " rows"],
+    uniforms: Float[np.ndarray, " rows"] | Float[np.ndarray, "rows levels"],
     *,
     dtype: str | None = None,
 ) -> tuple[Int32[np.ndarray, " rows"], Float64[np.ndarray, " rows"]]:
     """One token a row, and its log-probability under `process`.
 
-    The token is the inverse of the distribution function over ascending ids at the
-    row's own uniform number: what stands in the other rows changes nothing, and a
-    token of probability 0 is never drawn.
+    With one uniform number a row the token is the inverse of the distribution function
+    over ascending ids at it. With three the third chooses a block of 1,024 ids by its
+    probability, the second a strip of 32 in that, the first a token of the strip. The
+    distribution is the same; but where an engine's rounding shifts a function over
+    tens of thousands of ids, some boundary is often shifted across the number, and
+    over a few alternatives seldom. What stands in the other rows changes nothing, and
+    a token of probability 0 is never drawn.
 
     Args:
         logits: rows as in `nescio.kernel.row_statistics`.
         sampling: the steps, in the order of `process`.
-        uniforms: one number in [0, 1) a row.
+        uniforms: numbers in [0, 1), one a row, or three, [rows, 3].
         dtype: ``"bfloat16"`` if ``logits`` are uint16 bit patterns of that type.
 
     Returns:
@@ -81,18 +88,20 @@ def draw(
     rows = as_rows(logits, dtype)
     _check_uniforms(uniforms, len(rows))
     kernel = native if native.reads(rows) else twin_sampler
-    return kernel.draw(rows, sampling, uniforms, dtype=dtype)
+    levels = uniforms[:, None] if uniforms.ndim == 1 else uniforms
+    return kernel.draw(rows, sampling, levels, dtype=dtype)
 
 
 def _check_uniforms(uniforms: np.ndarray, rows: int) -> None:
-    if uniforms.shape != (rows,):
+    if uniforms.shape not in ((rows,), (rows, LEVELS)):
         raise InvalidInput(
             f"uniforms have shape {uniforms.shape}: give one number for each of the "
-            f"{rows} rows"
+            f"{rows} rows, or {LEVELS}"
         )
-    outside = np.flatnonzero(~((uniforms >= 0) & (uniforms < 1)))
-    if outside.size:
-        row = int(outside[0])
+    outside = np.argwhere(~((uniforms >= 0) & (uniforms < 1)))
+    if len(outside):
+        place = tuple(outside[0].tolist())
         raise InvalidInput(
-            f"the uniform number of row {row} is {uniforms[row]}: give one in [0, 1)"
+            f"the uniform number of row {place[0]} is {uniforms[place]}: give one in "
+            "[0, 1)"
         )

@@ -17,6 +17,7 @@ __all__ = ["draw", "process"]
 _FIRST_GUESS = 256
 _GROWTH = 8
 _CELL = 256
+_BLOCK, _STRIP = 1024, 32  # ids
 _CEILING = 1e300  # stands for +inf where 0 * inf has to be 0
 
 
@@ -38,7 +39,7 @@ def process(
 def draw(
     rows: Shaped[np.ndarray, "rows vocab"],
     sampling: Sampling,
-    uniforms: Float[np.ndarray, " rows"],
+    uniforms: Float[np.ndarray, "rows levels"],
     *,
     dtype: str | None,
 ) -> tuple[Int32[np.ndarray, " rows"], Float64[np.ndarray, " rows"]]:
@@ -49,9 +50,13 @@ def draw(
         for index, row in enumerate(tile):
             at = where.start + index
             ids, score = _survivors(row, peaks[index], sampling)
-            place, total = _invert(_weights(score), float(uniforms[at]))
+            weight = _weights(score)
+            if uniforms.shape[1] == 1:
+                place = _invert(weight, float(uniforms[at, 0]))
+            else:
+                place = _descend(weight, ids, uniforms[at])
             drawn[at] = place if ids is None else ids[place]
-            logp[at] = min(score[place] - math.log(total), 0.0)
+            logp[at] = min(score[place] - math.log(weight.sum()), 0.0)
     return drawn, logp
 
 
@@ -130,7 +135,22 @@ def _weights(score: np.ndarray) -> np.ndarray:
         return np.exp(score)
 
 
-def _invert(weight: np.ndarray, uniform: float) -> tuple[int, float]:
+def _descend(
+    weight: np.ndarray, ids: np.ndarray | None, uniforms: Float[np.ndarray, " levels"]
+) -> int:
+    """A place by its block, its strip in that, and itself in that, by a number each."""
+    numbers = np.arange(weight.size) if ids is None else ids
+    begin, end = 0, weight.size
+    for width, uniform in zip((_BLOCK, _STRIP, 1), uniforms[::-1], strict=True):
+        groups = numbers[begin:end] // width
+        starts = np.flatnonzero(np.diff(groups, prepend=-1))
+        group = _invert(np.add.reduceat(weight[begin:end], starts), float(uniform))
+        edges = [*starts.tolist(), end - begin]
+        begin, end = begin + edges[group], begin + edges[group + 1]
+    return begin
+
+
+def _invert(weight: np.ndarray, uniform: float) -> int:
     """The first place where the running sum exceeds ``uniform`` times the total.
 
     The sum runs over cells of the row, then within one cell: a running sum over a
@@ -147,4 +167,4 @@ def _invert(weight: np.ndarray, uniform: float) -> tuple[int, float]:
     inside = np.cumsum(cells[cell])
     place = int(np.searchsorted(inside, aim - before, side="right"))
     last = int(np.flatnonzero(cells[cell])[-1])  # rounding must not run off the end
-    return cell * _CELL + min(place, last), total
+    return cell * _CELL + min(place, last)
