@@ -3,11 +3,12 @@
 import os
 
 import hypothesis
-import jaxtyping
+
+from tests.annotations import check_annotations
 
 # Before anything imports nescio: from here on every annotated function of nescio
 # checks its arguments, its result, and the shapes they share.
-jaxtyping.install_import_hook("nescio", "beartype.beartype")
+check_annotations("nescio")
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402

@@ -96,7 +96,7 @@ def load(
             (where it does not say), ``key=VARIABLE`` (the environment variable that
             holds its key), ``concurrency``, ``timeout``, ``retries``,
             ``max_requests`` and ``max_tokens_total``. It is asked at once what it
-            can do, which costs some twenty short requests.
+            can do, which costs some two dozen short requests.
         engine: ``openvino`` or ``transformers`` (the reference); None takes the
             fastest that can run the model, ``table`` for a table.
         accept_license: agree to the terms of a model that has some.

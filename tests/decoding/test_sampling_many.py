@@ -66,11 +66,18 @@ def as_drawn(answers: dict[Any, Any]) -> dict[Any, Any]:
     }
 
 
+@pytest.fixture(scope="module")
+def alone(pieces: Any) -> dict[Any, Any]:
+    """Seven answers to each prompt, no two of them together."""
+    return as_drawn(drawn(pieces, Draws(7, seed=2), Decoding(30, batch=1)))
+
+
 @pytest.mark.parametrize("batch", [1, 2, 3, 4, 31, 32, 500])
-def test_the_batch_changes_no_answer(pieces: Any, batch: int) -> None:
-    draws = Draws(7, seed=2)
-    alone = as_drawn(drawn(pieces, draws, Decoding(30, batch=1)))
+def test_the_batch_changes_no_answer(
+    pieces: Any, alone: dict[Any, Any], batch: int
+) -> None:
     assert len({stop for _, stop, *_ in alone.values()}) > 1
+    draws = Draws(7, seed=2)
     together = as_drawn(drawn(pieces, draws, Decoding(30, batch=batch)))
     assert set(alone) == {(p, d) for p in range(5) for d in range(7)}
     assert together == alone
@@ -153,7 +160,7 @@ def test_a_stop_text_over_several_tokens_is_found_wherever_it_begins(
 
 def test_the_batch_changes_no_answer_of_a_network() -> None:
     model = tiny_model("gemma3")
-    draws = Draws(6, seed=3)
+    draws = Draws(3, seed=3)
     one, many = (
         drawn(model, draws, Decoding(25, batch=batch, stop=("e", "th")))
         for batch in (1, 9)
@@ -168,18 +175,22 @@ def test_the_batch_changes_no_answer_of_a_network() -> None:
         assert other.total_logp == pytest.approx(alone.total_logp, abs=5e-3)
 
 
+@pytest.fixture(scope="module")
+def whole(pieces: Any) -> dict[Any, Any]:
+    """Four answers to each prompt, of which none was there."""
+    return as_drawn(drawn(pieces, Draws(4, seed=8), Decoding(12)))
+
+
 @settings(deadline=None, max_examples=25)
 @given(
     done=st.sets(st.tuples(st.integers(0, 4), st.integers(0, 3))),
     batch=st.integers(1, 20),
 )
 def test_what_is_done_is_not_drawn_again_and_changes_nothing(
-    done: set[tuple[int, int]], batch: int
+    pieces: Any, whole: dict[Any, Any], done: set[tuple[int, int]], batch: int
 ) -> None:
-    model = nescio.load("table:pieces")
-    decoding = Decoding(12, batch=batch)
-    whole = as_drawn(drawn(model, Draws(4, seed=8), decoding))
-    rest = as_drawn(drawn(model, Draws(4, seed=8, done=done), decoding))
+    draws = Draws(4, seed=8, done=done)
+    rest = as_drawn(drawn(pieces, draws, Decoding(12, batch=batch)))
     assert rest == {key: value for key, value in whole.items() if key not in done}
 
 

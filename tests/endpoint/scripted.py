@@ -40,6 +40,7 @@ class Server(ThreadingHTTPServer):
         self.seen = Seen()
         self.misbehaviour: Misbehaviour | None = None
         self.chat = False
+        self.meta: Mapping[str, Any] = {}
         self.models: list[Any] = []
         self.lock = threading.Lock()
         self.finish = threading.Event()
@@ -73,6 +74,7 @@ class Handler(BaseHTTPRequestHandler):
         self._note()
         if self.path == "/v1/models":
             meta = {"n_vocab": VOCABULARY, "n_ctx": 64, "ftype": "exact"}
+            meta |= self.server.meta
             self.say({"data": [{"id": "tiny", "meta": meta}]})
         else:
             self.say({"error": {"message": "nothing here"}}, status=404)

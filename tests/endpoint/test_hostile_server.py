@@ -73,7 +73,8 @@ BAD = {
                 "content": [
                     token(
                         top_logprobs=[
-                            {"token": t, "bytes": [97], "logprob": -0.2} for t in "pq"
+                            {"token": t, "bytes": [ord(t)], "logprob": -0.2}
+                            for t in "pq"
                         ]
                     )
                 ]

@@ -156,7 +156,8 @@ def test_a_stop_text_ends_an_answer_by_its_name(model):
     found = nescio.sample(
         model, PROMPT, n=4, decoding=decoding, seed=0, chat=False
     ).answers
-    stopped = [sample for sample in found if sample.trace.stop == "stop_string"]
+    # llama.cpp says "stop", and shows neither the stop text nor the end token.
+    stopped = [sample for sample in found if sample.stop in (None, "stop_string")]
     assert stopped
     assert not any(" the" in sample.text for sample in stopped)
 

@@ -33,9 +33,9 @@ def piece(text: str = " a", *, top: int = 5, finish: str | None = None, **change
     return {"choices": [choice | {"logprobs": listed} | changed]}
 
 
-def connected(server: Server, misbehaviour=None):
+def connected(server: Server, misbehaviour=None, timeout: int = 5):
     server.misbehaviour = streaming(piece(top=0), piece(top=0, finish="length"))
-    model = nescio.load(f"{server.url}#tiny,timeout=5,retries=0")
+    model = nescio.load(f"{server.url}#tiny,timeout={timeout},retries=0")
     server.models.append(model)
     server.misbehaviour = misbehaviour
     return model
@@ -109,7 +109,8 @@ def test_nonsense_in_a_stream_ends_it_and_what_came_is_kept(server, event, words
 def test_a_line_of_ten_megabytes_is_read(server):
     long = "x" * 10_000_000
     listed = {"content": [token(long, top=4)]}
-    model = connected(server, streaming(piece(long, logprobs=listed, finish="stop")))
+    long_event = piece(long, logprobs=listed, finish="stop")
+    model = connected(server, streaming(long_event), timeout=60)
     stream = nescio.stream(model, "x", decoding=FOUR)
     assert sum(len(event.buffer) for event in stream) == 10_000_000
 

@@ -242,9 +242,8 @@ def test_prompts_that_vllm_scored_agree_with_the_model_in_process(
     np.testing.assert_allclose(scored.logp, own.logp[1:], atol=1e-4)
     assert (scored.entropy_low <= own.entropy[1:]).all()
     assert (own.entropy[1:] <= scored.entropy_high).all()
-    np.testing.assert_array_equal(
-        scored.rank[own.rank[1:] <= 3], own.rank[1:][own.rank[1:] <= 3]
-    )
+    assert (own.rank[1:] > 3).any()
+    assert scored.rank is None  # beyond the three listed, who knows how many there are
 
 
 @pytest.mark.local_model

@@ -101,12 +101,13 @@ def test_a_kept_export_is_read_and_not_made_again(
 
 @pytest.mark.local_model
 def test_a_kept_export_of_the_catalogue_is_read_without_torch() -> None:
-    nescio.load("smollm2", engine="openvino")
     code = (
         "import sys, nescio; nescio.load('smollm2', engine='openvino'); "
-        "assert 'torch' not in sys.modules"
+        "sys.exit('torch' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+    command = [sys.executable, "-W", "error", "-c", code]
+    if subprocess.run(command, check=False).returncode == 1:  # it had to be made first
+        subprocess.run(command, check=True)
 
 
 @pytest.mark.parametrize(("file", "place"), [("graph.bin", -1), ("graph.xml", 5000)])

@@ -78,6 +78,8 @@ def test_a_repeated_prompt_is_told_from_the_answer_by_its_bytes():
     }
     (answer,) = read_completion(body, echoed="é b")
     assert answer.text == " c"
+    assert answer.tokens is not None
+    assert answer.prompt_tokens is not None
     assert [token.buffer for token in answer.tokens] == [b" c"]
     assert [token.logp for token in answer.prompt_tokens] == [-1.0, -2.0]
 
@@ -216,3 +218,46 @@ def test_json_without_numbers_that_are_none_is_read():
 def test_listed_tokens_sort_candidates_that_come_in_another_order():
     (token,) = listed_tokens([listed("b", -2.0, ("b", -2.0), ("a", -0.3))])
     assert [c.buffer for c in token.candidates] == [b"a", b"b"]
+
+
+def test_a_number_is_no_array_of_bytes():
+    entry = {"token": "a", "bytes": 4, "logprob": -1.0}
+    with pytest.raises(ResponseError, match="no bytes"):
+        listed_tokens([entry])
+
+
+def stopped(text: str, pieces: list[str] | None, **more: object) -> dict[str, object]:
+    listed = [
+        {"token": p, "bytes": list(p.encode()), "logprob": -1} for p in pieces or ()
+    ]
+    logprobs = None if pieces is None else {"content": listed}
+    choice = {"index": 0, "text": text, "finish_reason": "stop", "logprobs": logprobs}
+    return {"choices": [choice | more]}
+
+
+def test_a_stop_that_nobody_explains_is_unknown_where_a_stop_text_was_asked_for():
+    """llama.cpp cuts the stop text off both, and calls it "stop" as the end token."""
+    cut = stopped(" Paris", [" Paris"])
+    assert read_body(cut, stop=(".",))[0].stop is None
+    assert read_body(cut)[0].stop == "eos"
+    assert (
+        read_body(stopped(" a", [" a"], stop_reason=None), stop=(".",))[0].stop == "eos"
+    )
+    said = stopped(" a", [" a"], stop_reason=".")
+    assert read_body(said, stop=(".",))[0].stop == "stop_string"
+
+
+def test_tokens_that_were_taken_away_with_a_stop_text_are_not_revealed():
+    """llama.cpp: " Phoen" + "icians" with the stop text "s"."""
+    (answer,) = read_body(stopped(" Phoenician", [" Phoen"]), stop=("s",))
+    assert answer.tokens is not None
+    assert [token.buffer for token in answer.tokens] == [b" Phoen", b"ician"]
+    assert answer.tokens[1].logp is None
+    (without,) = read_body(stopped(" Phoenician", [" Phoen"]))
+    assert without.token_count == 1
+
+
+@pytest.mark.parametrize("count", [-1, 2**31, 10**40])
+def test_a_prompt_of_impossible_length_has_an_unknown_one(count):
+    body = stopped(" a", [" a"]) | {"usage": {"prompt_tokens": count}}
+    assert read_body(body)[0].prompt_token_count is None

@@ -102,7 +102,7 @@ def info(
 ) -> None:
     """Print what is known of a model, installed or not, or of a server's (http://…).
 
-    A server is asked what it can do, by some twenty short requests.
+    A server is asked what it can do, by some two dozen short requests.
     """
     from nescio.models import catalogue
 

@@ -74,10 +74,13 @@ class AnsweredStream:
         count = 0
         try:
             for piece in self._pieces:
+                events = list(_events(piece, self._source, count))
                 self._answer = _joined(self._answer, piece)
-                for event in _events(piece, self._source, count):
+                for event in events:
                     count += 1
                     yield event
+            if self._answer.stop == "cancelled":  # it ended; why, nobody says
+                self._answer = replace(self._answer, stop=None)
         except NescioError:
             self._answer = replace(self._answer, stop="error")
             raise
@@ -173,7 +176,7 @@ def scored_text(model: Answering, text: str, *, top: int) -> Trace:
     answer, source = model.scored(text, top)
     settings = dict(source.origin.decoding) | {"kind": "score"}
     whole = replace(source, origin=replace(source.origin, decoding=settings))
-    return trace_of(Response(text, answer.prompt_tokens), None, whole)
+    return trace_of(Response(text, answer.prompt_tokens), None, whole, hidden=1)
 
 
 def _is_revealed(answer: Response) -> bool:
@@ -184,8 +187,25 @@ def _is_revealed(answer: Response) -> bool:
 
 
 def _question(prompt: Prompt, draw: Draw, chat: bool | None) -> Question:
+    for text in (prompt.text or "", *(m.content for m in prompt.messages or ())):
+        _check_text(text)
     (state,) = random_source(draw).generate_state(1, np.uint32).tolist()
     return Question(prompt, state % _SEEDS, chat)
+
+
+def _check_text(text: str) -> None:
+    """Refuse a text that cannot be sent.
+
+    Raises:
+        InvalidText: it holds a lone surrogate.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidText(
+            f"{text[:40]!r} holds a lone surrogate at character {error.start}: it has "
+            "no UTF-8 bytes and cannot be sent"
+        ) from error
 
 
 def _trace(
@@ -265,7 +285,7 @@ def _events(piece: Response, source: Source, count: int) -> Iterator[AnsweredTok
                 count, None, raw, None, float("nan"), None, None, None, piece.stop
             )
         return
-    found = trace_of(replace(piece, text=""), None, source)
+    found = trace_of(replace(piece, text=""), None, source, hidden=len(piece.tokens))
     low, high = found.entropy_low, found.entropy_high
     for place, token in enumerate(piece.tokens):
         last = place == len(piece.tokens) - 1

@@ -8,7 +8,7 @@ reveal is refused by name; nothing is made up.
 from __future__ import annotations
 
 import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -27,6 +27,7 @@ from nescio.responses import (
     Response,
     Revealed,
     Source,
+    is_last,
     read_body,
     read_chunk,
     read_completion,
@@ -37,6 +38,7 @@ from nescio.trace import Origin, Prompt
 __all__ = ["Endpoint", "connect"]
 
 _BAD_REQUEST = 400
+_LONGEST_KEY = 8192
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,8 +136,8 @@ class Endpoint:
 
     async def _pieces(
         self, path: str, body: dict[str, Any], drawing: Drawing
-    ) -> AsyncIterator[Response]:
-        ended, count = False, 0
+    ) -> AsyncGenerator[Response, None]:
+        ended, count, text = False, 0, ""
         events = self.connection.events(path, body, tokens=drawing.max_tokens)
         async for event in events:
             piece = read_chunk(event, stop=drawing.stop)
@@ -144,7 +146,9 @@ class Endpoint:
             count += len(piece.tokens or ())
             if count > drawing.max_tokens:
                 raise _too_long(count, drawing)
-            ended = ended or piece.stop is not None
+            text = text[-_LONGEST_KEY:] + piece.text
+            self.connection.check_silent(text.encode("utf-8"))
+            ended = ended or is_last(event)
             yield piece
         if not ended:
             raise ResponseError(
@@ -168,7 +172,9 @@ class Endpoint:
                 "gives them (vLLM does)"
             )
         echo = report.prompt_logprobs == "echo"
-        able = Drawing(1, Sampling(), top=min(top, report.completion_logprobs))
+        # echo gives no log-probabilities where no candidates are asked for.
+        wanted = max(top, 1) if echo else top
+        able = Drawing(1, Sampling(), top=min(wanted, report.completion_logprobs))
         body = request_body(report, COMPLETIONS, Prompt(text=text), able)
         body |= {"echo": True} if echo else {"prompt_logprobs": able.top}
         try:
@@ -242,6 +248,9 @@ def _checked_answer(answer: Response, drawing: Drawing) -> Response:
     count = answer.token_count or 0
     if max(count, len(answer.tokens or ())) > drawing.max_tokens:
         raise _too_long(max(count, len(answer.tokens or ())), drawing)
+    cut = drawing.stop and answer.stop in (None, "stop_string")
+    if cut and answer.text and answer.tokens is None:
+        return answer  # llama.cpp took its tokens away, all of them, with the stop text
     if drawing.top and answer.tokens is None and answer.text:
         raise ResponseError(
             "the server gave no log-probabilities though it did when it was probed; "
@@ -267,6 +276,10 @@ def _too_long(count: int, drawing: Drawing) -> ResponseError:
 def _of_text(tokens: tuple[Revealed, ...], text: str) -> tuple[Revealed, ...]:
     """The tokens of a text; a first one without a prediction may be missing."""
     raw, found = text.encode("utf-8"), spelled(tokens)
+    if all(token.logp is None for token in tokens):
+        raise ResponseError(
+            "the server gave no log-probabilities of the text that was to be scored"
+        )
     if found != raw and raw.endswith(found):
         return (Revealed(raw[: len(raw) - len(found)], None), *tokens)
     if found != raw:

@@ -58,6 +58,12 @@ class Address:
         return f"{self.url}#{self.model}" if self.model else self.url
 
     @property
+    def is_here(self) -> bool:
+        """Whether it is this machine, talked to without encryption."""
+        parts = urlsplit(self.url)
+        return parts.scheme == "http" and _is_here(parts.hostname or "")
+
+    @property
     def root(self) -> str:
         """The server without the version of its API: where llama.cpp has its own."""
         return self.url.removesuffix("/v1")
@@ -83,7 +89,12 @@ class Key:
 
     def inside(self, raw: bytes) -> bool:
         """Whether somebody repeats the key."""
-        return len(self.value) >= _SHORTEST_KEY and self.value.encode() in raw
+        if len(self.value) < _SHORTEST_KEY:
+            return False
+        # JSON may write a slash with a backslash.
+        return self.value.encode() in raw or self.value.encode() in raw.replace(
+            b"\\/", b"/"
+        )
 
 
 def address_of(text: str, options: Mapping[str, str]) -> Address:

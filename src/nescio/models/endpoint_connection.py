@@ -22,7 +22,8 @@ __all__ = ["CHAT", "COMPLETIONS", "MODELS", "Connection", "Refused"]
 CHAT, COMPLETIONS, MODELS = "/chat/completions", "/completions", "/models"
 
 _LARGEST = 2**29  # bytes of one response
-_AGAIN = (408, 409, 429)
+_TIMED_OUT = 408
+_AGAIN = (_TIMED_OUT, 409, 429)
 _SERVER_ERRORS = 500
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0  # seconds between attempts
 _SHOWN = 300  # characters of what a server says
@@ -86,9 +87,9 @@ class Connection:
         """
 
         async def once(spending: Spending) -> Mapping[str, Any]:
-            async with self._opened(path, body) as response:
+            async with self._opened(path, body, spending) as response:
                 raw = await _read(response.iter_bytes())
-            self._check_silent(raw)
+            self.check_silent(raw)
             try:
                 found = json_object(raw, f"the answer of {self.address.url}{path}")
             except ResponseError as error:
@@ -110,14 +111,21 @@ class Connection:
         Raises:
             EndpointError: it breaks off; as `post`.
         """
-        with self.budget.attempt(tokens):
+        count: int | None = 0
+        with self.budget.attempt(tokens) as spending:
             try:
-                async with self._opened(path, body) as response:
+                async with self._opened(path, body, spending) as response:
                     async for data in _lines(response.iter_bytes()):
                         if data.strip() == b"[DONE]":
+                            # The end token, or a stop text, is not among them.
+                            if count is not None and not body.get("stop"):
+                                spending.settled(min(tokens, count + 1))
                             return
-                        self._check_silent(data)
-                        yield json_object(data, "an event of the stream")
+                        self.check_silent(data)
+                        event = json_object(data, "an event of the stream")
+                        more = _listed(event)
+                        count = None if count is None or more is None else count + more
+                        yield event
             except _Temporary as error:
                 raise EndpointError(self.key.hidden(str(error))) from error
         raise EndpointError(
@@ -138,9 +146,10 @@ class Connection:
 
         async def once(spending: Spending) -> Mapping[str, Any] | None:
             spending.settled(0)
+            http = self._http  # imports the library, which takes longer than asking
             try:
                 async with asyncio.timeout(self.address.timeout):
-                    async with self._http.stream(
+                    async with http.stream(
                         "GET", url, headers=self._authorization
                     ) as response:
                         if response.status_code in (401, 403):
@@ -152,9 +161,11 @@ class Connection:
                         if response.status_code != 200:
                             return None
                         raw = await _read(response.aiter_bytes())
-            except (_http_error(), TimeoutError) as error:
+            except TimeoutError as error:
+                raise _Temporary(self._too_late(url)) from error
+            except _http_error() as error:
                 raise _Temporary(f"{url}: {_reason(error)}") from error
-            self._check_silent(raw)
+            self.check_silent(raw)
             try:
                 return json_object(raw, url)
             except ResponseError:
@@ -179,7 +190,9 @@ class Connection:
         raise AssertionError("the last attempt returns or raises")
 
     @asynccontextmanager
-    async def _opened(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[Any]:
+    async def _opened(
+        self, path: str, body: Mapping[str, Any], spending: Spending
+    ) -> AsyncIterator[Any]:
         """A response whose body is yet to be read, within the deadline."""
         openai = _openai()
         resource = self._client.completions
@@ -189,6 +202,7 @@ class Connection:
         named = {k: body[k] for k in ("model", "prompt", "messages") if k in body}
         others = {k: v for k, v in body.items() if k not in named}
         without_key = {} if self.key.value else {"Authorization": openai.Omit()}
+        refusal: Exception | None = None
         try:
             async with asyncio.timeout(self.address.timeout):
                 async with create(
@@ -196,22 +210,28 @@ class Connection:
                 ) as response:
                     yield response
         except openai.APIStatusError as error:
-            raise self._of_status(error) from error
+            if error.status_code < _SERVER_ERRORS and error.status_code != _TIMED_OUT:
+                spending.settled(0)
+            refusal = self._of_status(error)
         except (openai.APIConnectionError, _http_error()) as error:
             where = f"{self.address.url}{path}"
             raise _Temporary(f"{where}: {_reason(error)}") from error
         except TimeoutError as error:
-            raise _Temporary(
-                f"{self.address.url}{path}: no whole answer within "
-                f"{self.address.timeout:g} s (allow more: timeout=SECONDS)"
-            ) from error
+            raise _Temporary(self._too_late(f"{self.address.url}{path}")) from error
+        if refusal is not None:
+            raise refusal  # here, where it does not refer to what holds the key
+
+    def _too_late(self, url: str) -> str:
+        return (
+            f"{url}: no whole answer within {self.address.timeout:g} s (allow more: "
+            "timeout=SECONDS)"
+        )
 
     def _of_status(self, error: Any) -> Exception:
         status = error.status_code
         said = _words(error.body if error.body is not None else error.message)
-        message = self.key.hidden(
-            f"{self.address.url} refuses (status {status}): {visible(said)}"
-        )
+        shown = visible(self.key.hidden(said)[:_SHOWN])
+        message = f"{self.address.url} refuses (status {status}): {shown}"
         if status in (401, 403):
             return Refused(self._no_entry(error.response), status)
         if status in _AGAIN or status >= _SERVER_ERRORS:
@@ -225,8 +245,12 @@ class Connection:
             "NESCIO_API_KEY, or name the variable that holds the key with key=VARIABLE"
         )
 
-    def _check_silent(self, raw: bytes) -> None:
-        """Refuse what repeats the key: it would be stored with the answer."""
+    def check_silent(self, raw: bytes) -> None:
+        """Refuse what repeats the key: it would be stored with the answer.
+
+        Raises:
+            ResponseError: it does.
+        """
         if self.key.inside(raw):
             raise ResponseError(
                 f"{self.address.url} repeats the key of {self.key.variable} in its "
@@ -242,7 +266,10 @@ class Connection:
         openai = _openai()
         # A redirection could lead the key and the prompts elsewhere.
         return openai.DefaultAsyncHttpxClient(
-            follow_redirects=False, timeout=self.address.timeout
+            follow_redirects=False,
+            timeout=self.address.timeout,
+            # A proxy would be sent what is not to leave this machine unencrypted.
+            trust_env=not self.address.is_here,
         )
 
     @cached_property
@@ -307,10 +334,34 @@ async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def _generated(found: Mapping[str, Any], most: int) -> int:
-    """How many tokens a server says it has generated; without a word, the most."""
-    usage = found.get("usage")
+    """How many tokens a server says it has generated; without a word, the most.
+
+    No fewer than it lists, and none only for an answer without text.
+    """
+    usage, listed = found.get("usage"), _listed(found)
     count = usage.get("completion_tokens") if isinstance(usage, Mapping) else None
-    return count if type(count) is int and count >= 0 else most
+    if type(count) is not int or count < 0 or (count == 0 and listed is None):
+        return most
+    return max(count, listed or 0)
+
+
+def _listed(found: Mapping[str, Any]) -> int | None:
+    """How many tokens of answers are listed; None: there is text of unlisted ones."""
+    choices, count = found.get("choices"), 0
+    for choice in choices if isinstance(choices, list) else []:
+        if not isinstance(choice, Mapping):
+            return None
+        logprobs = choice.get("logprobs")
+        fields = logprobs if isinstance(logprobs, Mapping) else {}
+        tokens = fields.get("content") or fields.get("tokens")
+        if isinstance(tokens, list):
+            count += len(tokens)
+            continue
+        inner = choice.get("message") or choice.get("delta")
+        within = inner.get("content") if isinstance(inner, Mapping) else None
+        if choice.get("text") or within:
+            return None
+    return count
 
 
 def _pause(attempt: int, asked: float | None) -> float:
@@ -331,8 +382,8 @@ def _asked_to_wait(headers: Any) -> float | None:
 def _words(body: object) -> str:
     """What a server says of its refusal."""
     if isinstance(body, Mapping) and isinstance(body.get("message"), str):
-        return str(body["message"])[:_SHOWN]
-    return str(body)[:_SHOWN]
+        return str(body["message"])
+    return str(body)
 
 
 def _reason(error: BaseException) -> str:

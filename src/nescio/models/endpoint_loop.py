@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from contextlib import aclosing
+from queue import SimpleQueue
 from typing import Any, TypeVar
+
+from nescio.errors import EndpointError, NescioError
 
 __all__ = ["Loop"]
 
 T = TypeVar("T")
+_CLOSED = "the model was closed, or this is another process than the one that loaded it"
 
 
 class Loop:
@@ -22,6 +27,7 @@ class Loop:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._last: asyncio.Task[None] | None = None
+        self._ended = False
         self._thread = threading.Thread(
             target=self._turn, name="nescio-endpoint", daemon=True
         )
@@ -35,13 +41,25 @@ class Loop:
             self._loop.close()
 
     def end(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do a last piece of work and end, without waiting for it."""
+        """Do a last piece of work and end, without waiting for it.
+
+        What is under way is given up.
+        """
+
+        async def close() -> None:
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            if others:
+                await asyncio.wait(others)
+            await last()
 
         def finish() -> None:
-            self._last = task = self._loop.create_task(last())
+            self._last = task = self._loop.create_task(close())
             task.add_done_callback(lambda _: self._loop.stop())
 
-        if not self._loop.is_closed():
+        if self._thread.is_alive() and not self._ended:
+            self._ended = True
             self._loop.call_soon_threadsafe(finish)
 
     def join(self) -> None:
@@ -49,12 +67,24 @@ class Loop:
         self._thread.join()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of one piece of work; an interrupt cancels it."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        """The result of one piece of work; an interrupt cancels it.
+
+        Raises:
+            EndpointError: the loop has ended.
+        """
+        future = self._begun(work)
         try:
             return future.result()
+        except CancelledError as error:
+            raise EndpointError(_CLOSED) from error
         finally:
             future.cancel()
+
+    def _begun(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        if self._ended or not self._thread.is_alive():
+            work.close()
+            raise EndpointError(f"{_CLOSED}; load it again")
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def gather(
         self,
@@ -66,7 +96,10 @@ class Loop:
 
         ``work`` is read as there is room. After the first failure no more of it is
         begun; what is under way is finished and given before the failure is raised.
-        Leaving the iterator cancels what is under way.
+        The same if reading it fails. Leaving the iterator cancels what is under way.
+
+        Raises:
+            EndpointError: the loop has ended.
         """
         pending: set[Future[T]] = set()
         failure: BaseException | None = None
@@ -74,16 +107,15 @@ class Loop:
         try:
             while True:
                 while failure is None and len(pending) < limit:
-                    make = next(source, None)
+                    make, failure = _next(source)
                     if make is None:
                         break
-                    begun = asyncio.run_coroutine_threadsafe(make(), self._loop)
-                    pending.add(begun)
+                    pending.add(self._begun(make()))
                 if not pending:
                     break
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
-                    if (error := future.exception()) is None:
+                    if (error := _failure(future)) is None:
                         yield future.result()
                     else:
                         failure = failure or error
@@ -93,19 +125,39 @@ class Loop:
         if failure is not None:
             raise failure
 
-    def iterate(self, source: AsyncIterator[T]) -> Iterator[T]:
-        """The items of an asynchronous iterator; leaving it closes that one."""
+    def iterate(self, source: AsyncGenerator[T, None]) -> Iterator[T]:
+        """The items of an asynchronous iterator; leaving it closes that one.
+
+        It is read in one task, whose deadlines then hold, whether or not anybody waits
+        for the next item. Leaving it waits for nothing: a generator may be left by the
+        garbage collector, on any thread and at the end of the program.
+        """
+        items: SimpleQueue[T | None] = SimpleQueue()
+
+        async def read() -> None:
+            async with aclosing(source):
+                async for item in source:
+                    items.put(item)
+
+        reading = self._begun(read())
+        reading.add_done_callback(lambda _: items.put(None))
         try:
-            while True:
-                try:
-                    yield self.run(_next(source))
-                except StopAsyncIteration:
-                    return
+            while (item := items.get()) is not None:
+                yield item
         finally:
-            close = getattr(source, "aclose", None)
-            if close is not None:
-                self.run(close())
+            reading.cancel()
+        if reading.cancelled():
+            raise EndpointError(_CLOSED)
+        reading.result()
 
 
-async def _next(source: AsyncIterator[T]) -> T:
-    return await anext(source)
+def _next(source: Iterator[T]) -> tuple[T | None, NescioError | None]:
+    """The next item, if there is one, or why it cannot be had."""
+    try:
+        return next(source, None), None
+    except NescioError as error:
+        return None, error
+
+
+def _failure(ended: Future[Any]) -> BaseException | None:
+    return EndpointError(_CLOSED) if ended.cancelled() else ended.exception()

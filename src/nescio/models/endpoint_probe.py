@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nescio.errors import EndpointError, ResponseError, UnknownModel
+from nescio.errors import BudgetExhausted, EndpointError, ResponseError, UnknownModel
 from nescio.kernel import Sampling
 from nescio.models.endpoint_connection import (
     CHAT,
@@ -30,6 +30,8 @@ _LADDER = (1000, 100, 20)
 _FIRST = 5
 _ROUNDING = 2e-4
 """Assumed of a sum of printed probabilities where no whole prediction can be had."""
+_FEWEST, _PRINTED = 3, 1000.0
+"""Of log-probabilities: from how many, and down to which, decimals are counted."""
 _SAME = 0.02
 """In nats: two predictions of one context differ by less, one at temperature 2 more."""
 _MISSING = (404, 405, 501)
@@ -121,6 +123,7 @@ async def _names(asked: _Probe) -> None:
         context_length=_positive(facts.get("n_ctx"))
         or _positive(chosen.get("max_model_len")),
         precision=str(facts.get("ftype", "unknown"))[:40],
+        fingerprint=_fingerprint(facts),
     )
     if size and address.vocabulary and size != address.vocabulary:
         raise UnknownModel(
@@ -135,6 +138,12 @@ async def _names(asked: _Probe) -> None:
     version = await asked.connection.get(address.root + "/version") or {}
     if isinstance(version.get("version"), str):
         asked.learn(server=f"vLLM {version['version'][:40]}")
+
+
+def _fingerprint(facts: Mapping[str, Any]) -> str:
+    """What llama.cpp says of the weights; another file has another size."""
+    known = {name: _positive(facts.get(name)) for name in ("n_params", "size")}
+    return ", ".join(f"{name} {number}" for name, number in known.items() if number)
 
 
 def _chosen(asked: _Probe, models: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -158,10 +167,10 @@ def _chosen(asked: _Probe, models: Sequence[Mapping[str, Any]]) -> Mapping[str, 
 async def _which_api(asked: _Probe) -> None:
     """Which of the two APIs is there, and which settings it takes."""
     said = []
-    for path, name in ((COMPLETIONS, "completion"), (CHAT, "chat")):
+    for path in (COMPLETIONS, CHAT):
         try:
             found = await _first(asked, path)
-        except Refused as error:
+        except (Refused, ResponseError) as error:
             said.append(str(error))
             continue
         count = _candidates(found)
@@ -169,7 +178,6 @@ async def _which_api(asked: _Probe) -> None:
             asked.learn(chat=True, chat_logprobs=count)
         else:
             asked.learn(completions=True, completion_logprobs=count)
-        del name
     if not (asked.report.completions or asked.report.chat):
         raise EndpointError(
             f"{asked.report.url} answers neither texts nor messages: "
@@ -214,10 +222,10 @@ async def _how_many(asked: _Probe, path: str) -> None:
         if most == _LADDER[0] and size is not None and size > most:
             whole = await _with(asked, path, size)
         break
-    rounding, measured = _ROUNDING, False
+    rounding, measured = max(_ROUNDING, _printed(reference[0])), False
     if whole is not None and size is not None and _candidates((whole,)) == size:
         most, measured = size, True
-        rounding = _rounding(reference[0], whole)
+        rounding = max(_rounding(reference[0], whole), _printed(whole))
     other = {CHAT: report.chat_logprobs, COMPLETIONS: report.completion_logprobs}
     facts = {"rounding": rounding, "rounding_measured": measured}
     for each, count in other.items():
@@ -233,11 +241,13 @@ async def _how_many(asked: _Probe, path: str) -> None:
 
 
 async def _with(asked: _Probe, path: str, count: int) -> Response | None:
-    """An answer of one token with so many candidates; None: refused."""
+    """An answer of one token with so many candidates; None: not to be had."""
     try:
         return (await asked.ask(path, Drawing(1, Sampling(), top=count)))[0]
-    except Refused:
-        return None
+    except BudgetExhausted:
+        raise
+    except EndpointError:
+        return None  # some servers fail (status 500) where they should refuse
 
 
 def _rounding(some: Response, whole: Response) -> float:
@@ -246,7 +256,22 @@ def _rounding(some: Response, whole: Response) -> float:
     off = abs(math.fsum(map(math.exp, logp)) - 1.0)
     few = [candidate.logp for candidate in _row(some)]
     atoms = [abs(math.exp(a) - math.exp(b)) for a, b in zip(few, logp, strict=False)]
-    return max(off, *atoms)
+    found = max(off, *atoms)
+    if found >= 1.0:
+        raise ResponseError(
+            f"the probabilities of a whole prediction are off by {found:.3g}: what "
+            "this server gives are no log-probabilities in nats"
+        )
+    return found
+
+
+def _printed(answer: Response) -> float:
+    """Half of the last decimal place of log-probabilities that are printed coarsely."""
+    logp = [c.logp for c in _row(answer) if -_PRINTED < c.logp < 0.0]
+    for places in range(4 if len(logp) >= _FEWEST else 0):
+        if all(round(each, places) == each for each in logp):
+            return 0.5 * 10.0**-places
+    return 0.0
 
 
 def _row(answer: Response) -> tuple[Candidate, ...]:
@@ -278,8 +303,11 @@ def _apart(one: Response, other: Response) -> float:
 
 
 async def _obeys(asked: _Probe, path: str) -> None:
-    """Which truncations make a hot answer the greedy one."""
+    """Which truncations make a hot answer the greedy one, that is not so without."""
     greedy = (await asked.ask(path, Drawing(_TOKENS, _GREEDY)))[0].text
+    hot = (await asked.ask(path, Drawing(_TOKENS, _HOT), seed=1))[0].text
+    if hot == greedy:
+        return  # always the same, or always nothing: it shows nothing
     found = []
     for name, extreme in _EXTREMES.items():
         if name != "top_p" and not asked.report.extensions:
@@ -294,7 +322,7 @@ async def _obeys(asked: _Probe, path: str) -> None:
 async def _several(asked: _Probe, path: str) -> None:
     try:
         found = await asked.ask(path, Drawing(1, Sampling()), further={"n": 2})
-    except Refused:
+    except (Refused, ResponseError):
         return
     asked.learn(several=len(found) == 2)
 
@@ -339,6 +367,8 @@ async def _streams(asked: _Probe, path: str) -> None:
     try:
         async for event in asked.connection.events(path, body, tokens=2):
             events += isinstance(event.get("choices"), list)
+    except BudgetExhausted:
+        raise
     except EndpointError:
         return
     asked.learn(streams=events > 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nescio.responses.openai import (
+    is_last,
     read_body,
     read_chat,
     read_chunk,
@@ -17,6 +18,7 @@ __all__ = [
     "Response",
     "Revealed",
     "Source",
+    "is_last",
     "read_body",
     "read_chat",
     "read_chunk",

@@ -14,6 +14,7 @@ from nescio.responses.tokens import listed_tokens, named_tokens, vllm_prompt_tok
 from nescio.trace.trace import Stop
 
 __all__ = [
+    "is_last",
     "read_body",
     "read_chat",
     "read_chunk",
@@ -130,7 +131,7 @@ def read_llama(
     choice = {"finish_reason": None if ended == "none" else ended}
     count = body.get("tokens_predicted")
     response = _response(choice, text, tokens, stop)
-    if type(count) is int:
+    if type(count) is int and count >= 0:
         response = replace(response, token_count=count)
     return (response,)
 
@@ -155,6 +156,13 @@ def read_chunk(
         content = choice.get("text")
     text = text_in({"content": content or ""}, "content")
     return _response(choice, text, _tokens(choice), stop)
+
+
+def is_last(event: Mapping[str, Any]) -> bool:
+    """Whether an event of a stream says that the answer has ended."""
+    return bool(event.get("choices")) and any(
+        choice.get("finish_reason") is not None for _, choice in _choices(event)
+    )
 
 
 def _choices(body: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:
@@ -190,7 +198,7 @@ def _counted(answers: tuple[Response, ...], usage: Any) -> tuple[Response, ...]:
     if not isinstance(usage, Mapping):
         return answers
     read, made = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if type(read) is int and read >= 0:
+    if type(read) is int and 0 <= read < 2**31:
         answers = tuple(replace(a, prompt_token_count=read) for a in answers)
     if type(made) is int and made >= 0 and len(answers) == 1:
         answers = (replace(answers[0], token_count=made),)
@@ -222,12 +230,43 @@ def _response(
             f"the answer ended by {reason!r:.60}: only texts can be measured"
         )
     ended = None if reason is None else _STOPS[reason]
-    if ended == "eos" and (
-        isinstance(choice.get("stop_reason"), str)
-        or _holds(utf8(text) if tokens is None else spelled(tokens), stop)
-    ):
-        ended = "stop_string"
+    if reason == "stop":
+        ended = _which_stop(choice, text, tokens, stop)
+    if stop and reason in ("stop", "word"):
+        tokens = _with_hidden(text, tokens)
     return Response(text, tokens, ended, None, None if tokens is None else len(tokens))
+
+
+def _which_stop(
+    choice: Mapping[str, Any],
+    text: str,
+    tokens: tuple[Revealed, ...] | None,
+    stop: Sequence[str],
+) -> Stop | None:
+    """Whether "stop" means the end token or a stop text; None: it cannot be told.
+
+    vLLM says it by ``stop_reason``. llama.cpp cuts the stop text off the text and off
+    the tokens, and says nothing.
+    """
+    if isinstance(choice.get("stop_reason"), str):
+        return "stop_string"
+    if _holds(utf8(text) if tokens is None else spelled(tokens), stop):
+        return "stop_string"
+    return None if stop and "stop_reason" not in choice else "eos"
+
+
+def _with_hidden(
+    text: str, tokens: tuple[Revealed, ...] | None
+) -> tuple[Revealed, ...] | None:
+    """The tokens, and as one unrevealed piece what the source took away with the stop.
+
+    llama.cpp takes away as many tokens as it would spell the stop text with, however
+    many it was generated with; part of the text before it then has none.
+    """
+    raw, known = utf8(text), spelled(tokens or ())
+    if tokens is not None and len(known) < len(raw) and raw.startswith(known):
+        return (*tokens, Revealed(raw[len(known) :], None))
+    return tokens
 
 
 def _holds(text: bytes, stop: Sequence[str]) -> bool:

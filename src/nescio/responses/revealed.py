@@ -47,6 +47,8 @@ class Revealed:
             first token of a prompt).
         candidates: the most probable tokens, falling; empty where none are given.
         token_id: or None.
+        named: whether candidates are told apart by their text alone, so that several
+            tokens of one text are one candidate.
 
     Raises:
         ResponseError: a log-probability is NaN or above 0, or candidates rise.
@@ -60,6 +62,7 @@ class Revealed:
     logp: float | None
     candidates: tuple[Candidate, ...] = ()
     token_id: int | None = None
+    named: bool = False
 
     def __post_init__(self) -> None:
         if self.logp is not None:

@@ -92,7 +92,7 @@ def _named(token: Any, logp: Any, others: Any) -> Revealed:
         value = number_in({"logprob": other}, "logprob")
         found.append(Candidate(buffer, value, number))
     logp = None if known is None else _revealed(known)
-    return Revealed(spelled, logp, _falling(found), token_id)
+    return Revealed(spelled, logp, _falling(found), token_id, named=bool(found))
 
 
 def vllm_prompt_tokens(entries: Sequence[Any]) -> tuple[Revealed, ...]:
@@ -132,12 +132,13 @@ def _spelled(text: str, given: Any) -> tuple[bytes, int | None]:
         ResponseError: bytes that are none.
     """
     if given is not None:
+        wrong = f"the bytes of {text!r:.40} are no bytes: {given!r:.40}"
+        if not isinstance(given, list):  # a number would be that many zeros
+            raise ResponseError(wrong)
         try:
             return bytes(given), None
-        except (OverflowError, TypeError, ValueError) as error:
-            raise ResponseError(
-                f"the bytes of {text!r:.40} are no bytes: {given!r:.40}"
-            ) from error
+        except (TypeError, ValueError) as error:
+            raise ResponseError(wrong) from error
     if escaped := _ESCAPED.fullmatch(text):
         return bytes.fromhex(escaped[1].replace("\\x", "")), None
     if named := _TOKEN_ID.fullmatch(text):

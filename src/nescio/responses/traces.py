@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -18,6 +19,7 @@ from nescio.trace.trace import ROLES, SEGMENTS
 
 __all__ = ["Source", "trace_of"]
 
+_NOTHING = -700.0  # nats: what is less probable changes no sum
 _CANDIDATE_CUT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -40,7 +42,12 @@ class Source:
 
 
 def trace_of(
-    response: Response, prompt: Prompt | None, source: Source, *, context: int = 0
+    response: Response,
+    prompt: Prompt | None,
+    source: Source,
+    *,
+    context: int = 0,
+    hidden: int = 0,
 ) -> Trace:
     """The trace of an answer, and of its prompt where the source scored that.
 
@@ -52,6 +59,8 @@ def trace_of(
         prompt: what was asked; None: unknown.
         source: where it comes from.
         context: how many tokens stood before the first one of the answer.
+        hidden: how many tokens at the beginning need not be revealed; the first one of
+            a text that was scored has no prediction.
 
     Raises:
         ResponseError: nothing is revealed of the tokens, they spell another text, or
@@ -63,7 +72,8 @@ def trace_of(
             "is a text and no trace (ask for logprobs)"
         )
     _check_same_text(response)
-    _check_revealed(response.tokens)
+    _check_revealed(response.tokens[hidden:])
+    _check_revealed((response.prompt_tokens or ())[1:])
     asked = response.prompt_tokens or _pieces(prompt)
     tokens = (*asked, *response.tokens)
     before = len(asked)
@@ -117,12 +127,12 @@ def _check_same_text(response: Response) -> None:
 
 def _check_revealed(tokens: Sequence[Revealed]) -> None:
     """Refuse gaps: without its least probable tokens a text looks too probable."""
-    if missing := sum(token.logp is None for token in tokens[1:]):
+    if missing := sum(token.logp is None for token in tokens):
         raise ResponseError(
             f"the source does not reveal the log-probabilities of {missing} of "
-            f"{len(tokens)} tokens, the least probable ones; what is left would not "
-            "be the surprisal of this text. Draw at a lower temperature or a smaller "
-            "top_p, or take the text alone"
+            f"{len(tokens)} tokens (the least probable ones, or those before a stop "
+            "text); what is left would not be the surprisal of this text. Draw at a "
+            "lower temperature or a smaller top_p, or take the text alone"
         )
 
 
@@ -151,7 +161,8 @@ def _bounds(
     tokens: Sequence[Revealed], scored: np.ndarray, source: Source
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     low, high = np.full((2, len(tokens)), np.nan)
-    known = [_atoms(token, source.asked) for token in tokens if token.logp is not None]
+    asked = _asked(tokens) if source.asked is None else source.asked
+    known = [_atoms(token, asked) for token in tokens if token.logp is not None]
     if not known:
         return low, high
     width = max(len(top) for top, _ in known)
@@ -178,21 +189,43 @@ def _atoms(token: Revealed, asked: int | None) -> tuple[list[float], float | Non
     """What is known of a prediction: the most probable tokens, and the token itself.
 
     Sources put the token itself behind the candidates, or in the place of the last,
-    though it is less probable than all of them (vLLM does). So where it stands last
-    only those before it are believed to be the most probable. Where a candidate is a
-    part of a character that goes by the same name as others, some may be missing.
+    though it is less probable than all of them (vLLM does). So where it stands last,
+    or alone, only those before it are believed to be the most probable. Where several
+    tokens may go by one name, or one token twice, the candidates bound nothing.
     """
     if token.logp is None:
         raise AssertionError("only scored tokens have predictions")
-    found = list(token.candidates)
-    at = next((i for i, other in enumerate(found) if _same(other, token)), None)
-    if _names_collide(found, asked):
+    found, at = list(token.candidates), _place(token)
+    if _names_collide(token, asked) or _is_twice(found):
         return [], token.logp
     if at is None:
         return [other.logp for other in found], token.logp
-    if at == len(found) - 1 > 0:
+    if at == len(found) - 1:
         return [other.logp for other in found[:-1]], token.logp
     return [other.logp for other in found], None
+
+
+def _asked(tokens: Sequence[Revealed]) -> int | None:
+    """How many candidates were asked for at least, where several names may be one."""
+    known = [_believed(token) for token in tokens if token.named and token.candidates]
+    return max(known, default=None)
+
+
+def _believed(token: Revealed) -> int:
+    """How many candidates there are, without the token itself in the last place."""
+    return len(token.candidates) - (_place(token) == len(token.candidates) - 1)
+
+
+def _place(token: Revealed) -> int | None:
+    """Where the token itself stands among its candidates."""
+    found, logp = token.candidates, token.logp
+
+    def away(place: int) -> tuple[float, int]:
+        listed = found[place].logp
+        return 0.0 if listed == logp else abs(listed - (logp or 0.0)), -place
+
+    same = [place for place, other in enumerate(found) if _same(other, token)]
+    return min(same, key=away, default=None)
 
 
 def _same(other: Candidate, token: Revealed) -> bool:
@@ -201,11 +234,25 @@ def _same(other: Candidate, token: Revealed) -> bool:
     return token.buffer == other.buffer
 
 
-def _names_collide(found: Sequence[Candidate], asked: int | None) -> bool:
-    unknown = _CANDIDATE_CUT.encode()
-    named = any(unknown in other.buffer for other in found)
-    without_id = any(other.token_id is None for other in found)
-    return named and without_id and (asked is None or len(found) < asked)
+def _names_collide(token: Revealed, asked: int | None) -> bool:
+    """Whether a candidate may be missing, or be the token itself by another name."""
+    found, unknown = token.candidates, _CANDIDATE_CUT.encode()
+    if token.named and asked is not None and _believed(token) < asked:
+        return True
+    cut = [o for o in found if unknown in o.buffer and o.token_id is None]
+    if not cut:
+        return False
+    return asked is None or len(found) < asked or _place(token) is None
+
+
+def _is_twice(found: Sequence[Candidate]) -> bool:
+    """Whether one token may be listed twice, so that its probability counts twice."""
+    names = [
+        other.token_id if other.token_id is not None else (other.buffer, other.logp)
+        for other in found
+        if other.logp > _NOTHING
+    ]
+    return len(set(names)) < len(names)
 
 
 def _ids(tokens: Sequence[Revealed]) -> Int[np.ndarray, " n"] | None:
@@ -222,11 +269,22 @@ def _ranks(
     ranks = np.zeros(len(tokens), dtype=np.int32)
     for place in np.flatnonzero(scored).tolist():
         token = tokens[place]
-        if not any(_same(other, token) for other in token.candidates):
+        if not _is_ranked(token):
             return None
         logp = token.logp or 0.0
         ranks[place] = 1 + sum(other.logp > logp for other in token.candidates)
     return ranks if scored.any() else None
+
+
+def _is_ranked(token: Revealed) -> bool:
+    """Whether all that are more probable are listed: see `_atoms` on the last one."""
+    found, at = token.candidates, _place(token)
+    if at is None or token.logp is None or _is_twice(found):
+        return False
+    if at < len(found) - 1 and not token.named:
+        return True
+    left = 1.0 - math.fsum(math.exp(other.logp) for other in found)
+    return left < math.exp(token.logp)
 
 
 def _candidates(tokens: Sequence[Revealed]) -> Candidates | None:
