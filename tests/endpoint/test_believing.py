@@ -291,3 +291,22 @@ def test_masses_above_1_in_a_stream_leave_what_came_before(server: Server) -> No
     assert stream.trace.completion == " a"
     assert stream.trace.stop == "error"
     assert np.isclose(stream.trace.logp[-1], math.log(0.5))
+
+
+def test_answers_that_end_at_once_do_not_hide_log_probabilities(server):
+    """The end token may be drawn first; such an answer reveals nothing."""
+    server.chat = True
+    asked = []
+
+    def often_empty(handler: Handler, body) -> bool:
+        asked.append(body)
+        if len(asked) % 3 == 0 or "messages" not in body:
+            return False
+        empty = chat(body)
+        empty["choices"][0] |= {"logprobs": None, "finish_reason": "stop"}
+        empty["choices"][0]["message"]["content"] = ""
+        handler.say(empty)
+        return True
+
+    server.misbehaviour = often_empty
+    assert connected(server).report.chat_logprobs == 5

@@ -26,6 +26,7 @@ __all__ = ["probe"]
 
 _PROMPT = "The weather in the north of the country is"
 _TOKENS = 6
+_TRIES = 5
 _LADDER = (1000, 100, 20)
 _FIRST = 5
 _ROUNDING = 2e-4
@@ -61,12 +62,23 @@ class _Probe:
         seed: int | None = None,
         further: Mapping[str, Any] | None = None,
     ) -> tuple[Response, ...]:
-        """The answers to the probe's prompt."""
-        body = request_body(self.report, path, self.prompt, drawing, seed=seed)
-        body |= further or {}
-        count = body.get("n", 1) * drawing.max_tokens
-        found = await self.connection.post(path, body, tokens=count, retries=2)
-        return read_body(found)
+        """The answers to the probe's prompt.
+
+        An empty answer (the end was drawn at once, or a part of a character) says
+        nothing of log-probabilities: where they are asked for, the server is asked
+        again.
+        """
+        found: tuple[Response, ...] = ()
+        for attempt in range(_TRIES):
+            chosen = attempt if attempt and seed is None else seed
+            body = request_body(self.report, path, self.prompt, drawing, seed=chosen)
+            body |= further or {}
+            count = body.get("n", 1) * drawing.max_tokens
+            said = await self.connection.post(path, body, tokens=count, retries=2)
+            found = read_body(said)
+            if not drawing.top or found[0].text or found[0].tokens:
+                break
+        return found
 
     def learn(self, **facts: Any) -> None:
         """Add to the report."""
@@ -255,7 +267,7 @@ def _rounding(some: Response, whole: Response) -> float:
     logp = [candidate.logp for candidate in _row(whole)]
     off = abs(math.fsum(map(math.exp, logp)) - 1.0)
     few = [candidate.logp for candidate in _row(some)]
-    atoms = [abs(math.exp(a) - math.exp(b)) for a, b in zip(few, logp, strict=False)]
+    atoms = [abs(a - b) for a, b in zip(few, logp, strict=False)]
     found = max(off, *atoms)
     if found >= 1.0:
         raise ResponseError(
