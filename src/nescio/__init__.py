@@ -16,6 +16,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
+    "nescio.comparison": (
+        "Compared",
+        "Comparison",
+        "Stretches",
+        "compare",
+    ),
     "nescio.imports": (
         "Imported",
         "OutcomesFrom",
@@ -45,14 +51,38 @@ _HOMES = {
     ),
     "nescio.errors": ("NescioError",),
     "nescio.information": (
+        "MaximumLikelihood",
+        "binary_log_loss",
         "bits_per_byte",
         "bits_per_byte_difference",
         "bits_per_character",
         "bits_per_token",
+        "categorical_log_loss",
+        "chao_shen_entropy",
+        "conditional_entropy",
+        "cross_entropy",
+        "die_maximum_likelihood",
+        "entropy",
         "entropy_bounds",
+        "entropy_from_counts",
         "entropy_rate",
+        "jeffreys_divergence",
+        "jensen_shannon_distance",
+        "jensen_shannon_divergence",
+        "kl_divergence",
+        "log_likelihood",
+        "markov_entropy_rate",
+        "miller_madow_entropy",
+        "mutual_information",
         "perplexity",
+        "plug_in_entropy",
+        "renyi_entropy",
+        "sequence_perplexity",
+        "shrinkage_entropy",
+        "stationary_distribution",
+        "surprisal",
         "total_surprisal",
+        "varentropy",
     ),
     "nescio.kernel": (
         "PairStatistics",
@@ -97,6 +127,8 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Compared",
+    "Comparison",
     "Corpus",
     "CorpusFields",
     "CorpusSettings",
@@ -107,6 +139,7 @@ __all__ = [
     "Estimate",
     "Imported",
     "Interval",
+    "MaximumLikelihood",
     "Message",
     "NescioError",
     "Outcomes",
@@ -120,11 +153,13 @@ __all__ = [
     "Samples",
     "Sampling",
     "Stream",
+    "Stretches",
     "TokenEvent",
     "Trace",
     "TraceWriter",
     "Window",
     "__version__",
+    "binary_log_loss",
     "bits_per_byte",
     "bits_per_byte_difference",
     "bits_per_character",
@@ -133,28 +168,51 @@ __all__ = [
     "bootstrap_clusters",
     "bootstrap_pairs",
     "bootstrap_rows",
+    "categorical_log_loss",
+    "chao_shen_entropy",
+    "compare",
+    "conditional_entropy",
+    "cross_entropy",
+    "die_maximum_likelihood",
+    "entropy",
     "entropy_bounds",
+    "entropy_from_counts",
     "entropy_rate",
     "generate",
     "import_file",
+    "jeffreys_divergence",
+    "jensen_shannon_distance",
+    "jensen_shannon_divergence",
+    "kl_divergence",
     "load",
     "load_outcomes",
+    "log_likelihood",
     "log_softmax",
+    "markov_entropy_rate",
+    "miller_madow_entropy",
+    "mutual_information",
     "pair_statistics",
     "perplexity",
+    "plug_in_entropy",
     "read_corpus",
     "read_outcomes",
     "read_predictions",
     "read_traces",
+    "renyi_entropy",
     "row_statistics",
     "sample",
     "sample_stream",
     "score",
     "score_corpus",
     "score_texts",
+    "sequence_perplexity",
+    "shrinkage_entropy",
     "spans",
+    "stationary_distribution",
     "stream",
+    "surprisal",
     "total_surprisal",
+    "varentropy",
     "wilson_interval",
     "write_outcomes",
     "write_predictions",
@@ -179,6 +237,10 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     __version__: str
+    from nescio.comparison import Compared as Compared
+    from nescio.comparison import Comparison as Comparison
+    from nescio.comparison import Stretches as Stretches
+    from nescio.comparison import compare as compare
     from nescio.corpus import Corpus as Corpus
     from nescio.corpus import CorpusFields as CorpusFields
     from nescio.corpus import CorpusSettings as CorpusSettings
@@ -201,14 +263,40 @@ if TYPE_CHECKING:
     from nescio.imports import Imported as Imported
     from nescio.imports import OutcomesFrom as OutcomesFrom
     from nescio.imports import import_file as import_file
+    from nescio.information import MaximumLikelihood as MaximumLikelihood
+    from nescio.information import binary_log_loss as binary_log_loss
     from nescio.information import bits_per_byte as bits_per_byte
     from nescio.information import bits_per_byte_difference as bits_per_byte_difference
     from nescio.information import bits_per_character as bits_per_character
     from nescio.information import bits_per_token as bits_per_token
+    from nescio.information import categorical_log_loss as categorical_log_loss
+    from nescio.information import chao_shen_entropy as chao_shen_entropy
+    from nescio.information import conditional_entropy as conditional_entropy
+    from nescio.information import cross_entropy as cross_entropy
+    from nescio.information import die_maximum_likelihood as die_maximum_likelihood
+    from nescio.information import entropy as entropy
     from nescio.information import entropy_bounds as entropy_bounds
+    from nescio.information import entropy_from_counts as entropy_from_counts
     from nescio.information import entropy_rate as entropy_rate
+    from nescio.information import jeffreys_divergence as jeffreys_divergence
+    from nescio.information import jensen_shannon_distance as jensen_shannon_distance
+    from nescio.information import (
+        jensen_shannon_divergence as jensen_shannon_divergence,
+    )
+    from nescio.information import kl_divergence as kl_divergence
+    from nescio.information import log_likelihood as log_likelihood
+    from nescio.information import markov_entropy_rate as markov_entropy_rate
+    from nescio.information import miller_madow_entropy as miller_madow_entropy
+    from nescio.information import mutual_information as mutual_information
     from nescio.information import perplexity as perplexity
+    from nescio.information import plug_in_entropy as plug_in_entropy
+    from nescio.information import renyi_entropy as renyi_entropy
+    from nescio.information import sequence_perplexity as sequence_perplexity
+    from nescio.information import shrinkage_entropy as shrinkage_entropy
+    from nescio.information import stationary_distribution as stationary_distribution
+    from nescio.information import surprisal as surprisal
     from nescio.information import total_surprisal as total_surprisal
+    from nescio.information import varentropy as varentropy
     from nescio.kernel import PairStatistics as PairStatistics
     from nescio.kernel import RowStatistics as RowStatistics
     from nescio.kernel import Sampling as Sampling

@@ -9,7 +9,17 @@ from typing import Annotated
 
 import typer
 
-from nescio.cli import demo, doctor, import_file, models, sample, score, trace
+from nescio.cli import (
+    compare,
+    demo,
+    doctor,
+    explain,
+    import_file,
+    models,
+    sample,
+    score,
+    trace,
+)
 from nescio.errors import NescioError
 from nescio.visible import visible
 
@@ -28,7 +38,9 @@ app = typer.Typer(
 app.command(name="trace", no_args_is_help=False)(trace.trace)
 app.command(name="score")(score.score)
 app.command(name="sample")(sample.sample)
+app.command(name="compare")(compare.compare)
 app.command(name="import")(import_file.import_stored)
+app.add_typer(explain.app, name="explain")
 app.command(name="demo")(demo.demo)
 app.command(name="doctor")(doctor.doctor)
 app.add_typer(models.app, name="models")

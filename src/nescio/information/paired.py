@@ -12,17 +12,18 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from nescio.errors import InvalidInput, NotEnoughData
-from nescio.information.pooling import Traces, as_texts, counted_texts, settings_of
+from nescio.errors import InvalidInput
+from nescio.information.pooling import (
+    How,
+    Traces,
+    as_texts,
+    counted_texts,
+    interval_of_ratio,
+    population_of_the_interval,
+    settings_of,
+)
 from nescio.outcome import Estimate, Recipe
 from nescio.trace import Trace
-from nescio.uncertainty import (
-    MINIMUM_UNITS,
-    Interval,
-    bootstrap_blocks,
-    bootstrap_rows,
-    ratio_of_means,
-)
 
 __all__ = ["bits_per_byte_difference"]
 
@@ -79,13 +80,11 @@ def bits_per_byte_difference(
     settings = settings_of(counted, ones, _SEGMENTS) | {
         "reference": settings_of(counted_texts(others, _SEGMENTS), others, _SEGMENTS)
     }
-    found = _interval(parts, level=level, resamples=resamples, seed=seed)
+    found = interval_of_ratio(parts, How(level, seed, resamples, _SEGMENTS))
     several = len(parts) > 1
-    population = "documents like these" if several else "text from the source of this"
+    population = population_of_the_interval(found, several=several)
     measured: dict[str, Any] = {"n_clusters": len(parts) if several else None}
-    if isinstance(found, str):
-        population = f"{population}; no interval: {found}"
-    else:
+    if not isinstance(found, str):
         settings |= dict(found.settings)
         measured |= {"low": found.low, "high": found.high, "level": found.level}
     return Estimate(
@@ -129,26 +128,3 @@ def _bits_apart(one: Trace, other: Trace) -> Float[np.ndarray, " n"]:
                 f"({trace.origin.engine}): a difference of infinities is no number"
             )
     return (other.logp.astype(np.float64) - one.logp) / math.log(2.0)
-
-
-def _interval(
-    parts: Sequence[np.ndarray], *, level: float, resamples: int, seed: int
-) -> Interval | str:
-    """The interval, or why there is none."""
-    try:
-        if len(parts) == 1:
-            return bootstrap_blocks(
-                parts[0][:, 0],
-                parts[0][:, 1],
-                level=level,
-                resamples=resamples,
-                seed=seed,
-            )
-        if len(parts) < MINIMUM_UNITS:
-            return f"{len(parts)} documents are too few: at least {MINIMUM_UNITS}"
-        documents = np.stack([part.sum(axis=0) for part in parts])
-        return bootstrap_rows(
-            documents, ratio_of_means, level=level, resamples=resamples, seed=seed
-        )
-    except NotEnoughData as reason:
-        return str(reason)

@@ -29,9 +29,11 @@ __all__ = [
     "as_texts",
     "characters",
     "counted_texts",
+    "interval_of_ratio",
     "pooled_bounds",
     "pooled_rate",
     "population_of",
+    "population_of_the_interval",
     "settings_of",
 ]
 
@@ -110,7 +112,7 @@ def pooled_rate(rate: Rate, traces: Traces, how: How) -> Estimate:
             f"{rate.name}: the {len(tokens)} tokens that count spell nothing (control "
             "tokens only), so there is nothing to divide by; use bits_per_token"
         )
-    found = _interval(parts, how)
+    found = interval_of_ratio(parts, how)
     several = len(counted) > 1
     settings = settings_of(counted, traces, how.segments)
     estimate = Estimate(
@@ -119,7 +121,7 @@ def pooled_rate(rate: Rate, traces: Traces, how: How) -> Estimate:
         rate.unit,
         len(tokens),
         "confidence",
-        _interval_population(found, several=several),
+        population_of_the_interval(found, several=several),
         Recipe(rate.name, settings, rate.sources),
         n_clusters=len(counted) if several else None,
     )
@@ -298,8 +300,13 @@ def _share_out_cut_characters(
             left, shares[place] = left - 1, share
 
 
-def _interval(parts: Sequence[np.ndarray], how: How) -> Interval | str:
-    """The interval, or why there is none."""
+def interval_of_ratio(parts: Sequence[np.ndarray], how: How) -> Interval | str:
+    """The interval of a ratio of sums over tokens, or why there is none.
+
+    Args:
+        parts: what each token of a text adds to the sums above and below, [n, 2].
+        how: the level, seed and resamples.
+    """
     if any(np.isinf(part).any() for part in parts):
         return "a token was impossible under the model"
     options = {"level": how.level, "resamples": how.resamples, "seed": how.seed}
@@ -317,7 +324,8 @@ def _interval(parts: Sequence[np.ndarray], how: How) -> Interval | str:
         return str(reason)
 
 
-def _interval_population(found: Interval | str, *, several: bool) -> str:
+def population_of_the_interval(found: Interval | str, *, several: bool) -> str:
+    """What an interval speaks of, and why it is not there or may be too short."""
     population = _LIKE_THESE if several else _SOURCE
     if isinstance(found, str):
         return f"{population}; no interval: {found}"

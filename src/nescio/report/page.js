@@ -78,7 +78,7 @@
   function described(token) {
     const part = marks[unitOfToken[token]].parentElement.dataset.part;
     const id = data.id ? `, id ${data.id[token]}` : "";
-    const place = `token ${token}${id}, ${part}`;
+    const place = `${data.noun || "token"} ${token}${id}, ${part}`;
     const heading = element("h2", [element("q", edged(data.text[token])),
       element("small", place)]);
     if (data.probability[token] === null)

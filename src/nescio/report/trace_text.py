@@ -14,7 +14,14 @@ from nescio.trace import Span, Trace
 from nescio.trace.trace import ROLES, SEGMENTS
 from nescio.visible import visible_bytes
 
-__all__ = ["heat_map", "is_control", "part_of", "shown_text", "unit_entropy"]
+__all__ = [
+    "heat_map",
+    "is_control",
+    "part_of",
+    "running_texts",
+    "shown_text",
+    "unit_entropy",
+]
 
 _KEPT_SPACE = re.compile(r"(?<=\s) ")
 
@@ -26,7 +33,7 @@ def heat_map(trace: Trace, units: Sequence[Span]) -> str:
     entropy, ``u`` unscored, ``c`` a control token.
     """
     runs = groupby(
-        zip(units, _set(trace, units), strict=True),
+        zip(units, running_texts(trace, units), strict=True),
         key=lambda pair: part_of(trace, pair[0].first),
     )
     return "".join(
@@ -36,7 +43,7 @@ def heat_map(trace: Trace, units: Sequence[Span]) -> str:
     )
 
 
-def _set(trace: Trace, units: Sequence[Span]) -> Iterator[str]:
+def running_texts(trace: Trace, units: Sequence[Span]) -> Iterator[str]:
     """What units look like in running text, where a line may end at a space.
 
     The browser drops that space; one that follows white space must not be dropped.
