@@ -17,6 +17,9 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check install \
 # Of pip's words: large downloads, what was installed, and everything from an error on.
 SHORTEN := sed -n -e '/^ *Downloading .*MB)/p' -e '/^ *ERROR/,$$p' -e '/^ *error/,$$p'
 
+# With --quiet, --strict would not see what is warned of.
+STRICT_DOCS = said=$$($(BIN)/mkdocs build --strict 2>&1) || { echo "$$said"; exit 1; }
+
 # Modules are compiled as they are first imported, not all at once when installed.
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
@@ -43,7 +46,7 @@ check: $(VENV)/.dev ## what CI runs: format, lint, types, layers, docs, tests
 	@echo "== types"; $(BIN)/basedpyright --pythonpath $(BIN)/python
 	@echo "== layers"; said=$$($(BIN)/lint-imports --no-cache --no-logo) \
 	  || { echo "$$said"; exit 1; }
-	@echo "== docs"; $(BIN)/mkdocs --quiet build --strict
+	@echo "== docs"; $(STRICT_DOCS)
 	@$(MAKE) --no-print-directory model model-file
 	@echo "== tests"; $(BIN)/python -m pytest --no-header --cov
 
@@ -60,7 +63,7 @@ bench: $(PEERS)/.peers model ## speed and memory beside the peers; writes result
 	  echo "== benchmarks/$$script.py"; $(PEERS)/bin/python benchmarks/$$script.py; done
 
 docs: $(VENV)/.dev ## build the documentation into site/
-	@$(BIN)/mkdocs --quiet build --strict
+	@$(STRICT_DOCS)
 	@echo "site/index.html"
 
 clean: ## remove everything that was built, .venv too

@@ -308,11 +308,12 @@ def test_twenty_kills_draw_no_answer_twice_and_change_none(tmp_path: Path) -> No
     begin = time.monotonic()
     assert killed_at([*command, str(tmp_path / "whole")], 600) == 0
     alone = time.monotonic() - begin
-    chance, kills = random.Random(3), 0
+    chance, kills, whole = random.Random(3), 0, 0
     while kills < 20:
         ended = killed_at([*command, str(tmp_path / "cut")], chance.uniform(0.2, alone))
         if ended == 0:
-            (tmp_path / "cut").rename(tmp_path / f"done{kills}")
+            (tmp_path / "cut").rename(tmp_path / f"done{whole}")
+            whole += 1
         kills += ended != 0
     assert killed_at([*command, str(tmp_path / "cut")], 600) == 0
     for folder in [tmp_path / "cut", *tmp_path.glob("done*")]:

@@ -20,11 +20,13 @@ _LIBRARIES = (
     "transformers",
     "tokenizers",
     "openvino",
+    "openai",
 )
 _NEEDED = {
     "table": (),
     "openvino": ("openvino", "torch", "transformers"),
     "transformers": ("torch", "transformers"),
+    "endpoint": ("openai",),
 }
 
 
