@@ -120,8 +120,9 @@ def tick_labels(values: Sequence[float]) -> tuple[str, ...]:
         (('0.0', '0.5', '1.0'), ('0', '5,000'))
     """
     largest = max(abs(value) for value in values)
-    step = min((b - a for a, b in pairwise(values)), default=largest or 1.0)
-    if largest >= 1e7 or step < 1e-4:
+    alone = 1e-6 * largest or 1.0  # one tick is written out
+    step = min((b - a for a, b in pairwise(values)), default=alone)
+    if largest >= 1e7 or (step < 1e-4 and len(values) > 1):
         return tuple(f"{value:.6g}".replace("-", "−") for value in values)
     decimals = next(d for d in range(9) if _all_round(values, d, step) or d == 8)
     return tuple(f"{value:,.{decimals}f}".replace("-", "−") for value in values)
