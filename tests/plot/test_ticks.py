@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from nescio.errors import InvalidInput
@@ -86,6 +86,7 @@ def test_labels_have_the_decimals_their_steps_need(values, expected):
     assert tick_labels(values) == expected
 
 
+@example(-400.75, 0.3125, 2)  # one tick alone
 @given(st.floats(-1e3, 1e3), st.floats(0.01, 1e3), st.integers(2, 9))
 def test_a_label_read_back_is_its_tick(low, span, count):
     marks = ticks(low, low + span, count=count)
