@@ -197,3 +197,15 @@ def test_hostile_samples_are_written_as_data(server, tmp_path):
     )  # fmt: skip
     assert "\x1b" not in shown.stdout
     assert json.loads(shown.stdout)["items"][0]["samples"][0]["text"] == HOSTILE
+
+
+def test_the_texts_alone_can_be_taken(server, tmp_path):
+    out = tmp_path / "out"
+    words = ("sample", prompts(tmp_path, 1), "-n", 1, "-m", f"{server.url}#tiny",
+             "--max-tokens", 4, "--out", out)  # fmt: skip
+    found = json.loads(run(*words, "--top", 0, "--json").stdout)
+    (answer,) = found["items"][0]["samples"]
+    assert answer["text"] == " a a a a"
+    assert answer["logprob"] is None
+    other = run(*words, "--top", 5)
+    assert other.exit_code == 2  # bounds of another width are another job

@@ -57,6 +57,7 @@ def sample(
     top_k: drawing.TopK = None,
     min_p: drawing.MinP = None,
     stop: drawing.Stop = None,
+    top: drawing.Top = None,
     seed: Annotated[int, typer.Option(help="Of all draws.")] = 0,
     batch: Annotated[
         int, typer.Option(help="Answers drawn side by side; decides speed and memory.")
@@ -81,9 +82,8 @@ def sample(
     from nescio.corpus import CorpusFields
     from nescio.corpus.answers import AnswersAsked
 
-    chosen = drawing.decoding(
-        max_tokens, temperature, top_p=top_p, top_k=top_k, min_p=min_p, stop=stop
-    )
+    cut = {"top_p": top_p, "top_k": top_k, "min_p": min_p}
+    chosen = drawing.decoding(max_tokens, temperature, **cut, stop=stop, top=top)
     decoding = replace(chosen, batch=batch)
     fields = CorpusFields(field, id_field, tuple(group or ()))
     asked = AnswersAsked(model, n, seed, fields, decoding, chat, engine)

@@ -75,9 +75,13 @@ class AnswersAsked:
     engine: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values of what decides each answer: neither the batch nor n does."""
+        """JSON values of what decides each answer: neither the batch nor n does.
+
+        The number of candidates decides how narrow an endpoint's bounds are.
+        """
         decoding = asdict(self.decoding)
-        del decoding["batch"], decoding["detail"]
+        del decoding["batch"]
+        decoding["top"] = decoding.pop("detail")["top"]
         plain = {"fields": self.fields.to_dict(), "decoding": decoding}
         settings = {**vars(self), **plain}
         del settings["n"]
