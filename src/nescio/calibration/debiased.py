@@ -18,7 +18,13 @@ from jaxtyping import Bool, Float
 
 from nescio.calibration.binned import Found, found_in, gap_variances, unvaried
 from nescio.calibration.bins import FIFTEEN, Bins, bins_of
-from nescio.calibration.inversion import INVERSION, INVERTED, inverted_limits, value_at
+from nescio.calibration.inversion import (
+    INVERSION,
+    INVERTED,
+    Noise,
+    inverted_limits,
+    value_at,
+)
 from nescio.calibration.measuring import How, Measured, estimated, units_of
 from nescio.calibration.null import p_value_of
 from nescio.errors import NotEnoughData
@@ -199,25 +205,50 @@ class _Square:
         shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-300)
         units = units_of(outcomes)
         tail, plain = expanded_tail(how.level, units), self.plain
+        noise = self._noise()
         low, high = inverted_limits(
             _mean_square,
             (self.gap, self.share),
             (off, shares),
             tail,
             thresholded=False,
+            noise=noise,
         )
+        if noise is not None:
+            error = off.std(axis=0)
+            off = off / np.where(error > 0, error, 1.0) * noise(np.zeros_like(self.gap))
         drawn = _mean_square(off, shares)
         below, above = np.quantile(drawn, [tail, 1.0 - tail]).tolist()
         low = plain - above if plain < above else low
         high = plain - below if plain < below else high
         settings = {
             "interval": INVERTED,
+            "noise": "as resampled" if noise is None else "of the truth tried",
             "resampled": gaps.units,
             "resamples": how.resamples,
             "seed": how.seed,
         }
         clusters = None if outcomes.cluster is None else units
         return Interval(low, high, how.level, len(outcomes), clusters, settings)
+
+    def _noise(self) -> Noise | None:
+        """The standard errors of gaps under a truth, for rows that count alike.
+
+        A bin whose gap is large by chance has another accuracy than a calibrated one,
+        and the noise of that accuracy, which is not the noise under smaller gaps.
+        """
+        outcomes, binned = self.found.outcomes, self.found.binned
+        if outcomes.cluster is not None or outcomes.weight is not None:
+            return None
+        place, rows = self.found.gaps.place[self.kept], self.found.gaps.rows[self.kept]
+        total = np.bincount(binned.index, outcomes.confidence, minlength=len(binned))
+        confidence = total[place] / rows
+
+        def errors(truth: Float[np.ndarray, " _"]) -> Float[np.ndarray, " _"]:
+            accuracy = np.clip(confidence - truth, 0.0, 1.0)
+            return np.sqrt(accuracy * (1.0 - accuracy) / rows)
+
+        return errors
 
 
 def _mean_square(gap: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -5,10 +5,11 @@ adds much where gaps are small and nothing where they are large. A bootstrap add
 noise a second time, so its percentiles lie too high, and reflected ones do not come
 down to 0 for a calibrated source. Here truths are tried one after the other: the gaps
 found, shrunk to 0 or enlarged, by steps of their standard error (soft thresholding)
-and in proportion. To each the deviations of a bootstrap are added. The lower limit is
-the least error of a truth that gives the value found, or more, often enough; the upper
-limit the greatest of one that gives so little. "No gaps" is among them, so the lower
-limit is 0 where nothing is shown.
+and in proportion. To each the deviations of a bootstrap are added, as wide as the
+noise would be under it where that is known. The lower limit is the least error of a
+truth that gives the value found, or more, often enough; the upper limit the greatest of
+one that gives so little. "No gaps" is among them, so the lower limit is 0 where nothing
+is shown.
 
 How often such limits hold the truth is counted in
 ``tests/verify/test_coverage_calibration.py``; see also `error`.
@@ -21,10 +22,20 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from jaxtyping import Float
 
-__all__ = ["INVERSION", "INVERTED", "GapStatistic", "inverted_limits", "value_at"]
+__all__ = [
+    "INVERSION",
+    "INVERTED",
+    "GapStatistic",
+    "Noise",
+    "inverted_limits",
+    "value_at",
+]
 
 GapStatistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Gaps [draws, bins] and shares, [bins] or [draws, bins], to values [draws]."""
+
+Noise = Callable[[np.ndarray], np.ndarray]
+"""From true gaps, [bins], to the standard errors gaps have under them, [bins]."""
 
 INVERSION = (
     "Carpenter (1999), test inversion bootstrap",
@@ -49,6 +60,7 @@ def inverted_limits(
     tail: float,
     *,
     thresholded: bool = True,
+    noise: Noise | None = None,
 ) -> tuple[float, float]:
     """The least and greatest error that the value found does not refute.
 
@@ -58,19 +70,22 @@ def inverted_limits(
         resampled: deviations of the gaps, and shares, on resamples.
         tail: the probability allowed beyond either limit.
         thresholded: whether soft thresholding is tried, beside proportions.
+        noise: how wide the deviations are under a tried truth; None: as resampled.
     """
     gap, share = found
     off, shares = resampled
-    value = value_at(statistic, gap, share)
+    value, error = value_at(statistic, gap, share), off.std(axis=0)
+    standard = off / np.where(error > 0, error, 1.0)
     lower: list[float] = []
     upper: list[float] = []
     families = [_scaled(gap)]
     if thresholded:
-        families.append(_thresholded(gap, off.std(axis=0)))
+        families.append(_thresholded(gap, error))
     for family in families:
         truths, above, below = [], [], []
         for truth in family:
-            drawn = statistic(truth + off, shares)
+            wide = off if noise is None else standard * noise(truth)
+            drawn = statistic(truth + wide, shares)
             truths.append(value_at(statistic, truth, share))
             above.append(float((drawn >= value - _ROUNDING).mean()))
             below.append(float((drawn <= value + _ROUNDING).mean()))
