@@ -1,0 +1,1 @@
+"""Ensembles: models with different vocabularies, brought to one alphabet, the bytes."""
