@@ -62,7 +62,8 @@ verify: $(VENV)/.dev model model-file ## the long checks; writes results/*.json
 
 bench: $(PEERS)/.peers model ## speed and memory beside the peers; writes results/
 	@$(BIN)/nescio models get gemma3-270m --accept-license
-	@set -e; for script in import_time kernel engine corpus_scoring sampling calibration; do \
+	@set -e; for script in import_time kernel engine corpus_scoring sampling calibration \
+	  consistency lens losses; do \
 	  echo "== benchmarks/$$script.py"; $(PEERS)/bin/python benchmarks/$$script.py; done
 
 docs: $(VENV)/.dev ## build the documentation into site/
@@ -96,7 +97,7 @@ $(VENV)/.build: constraints.txt | $(BIN)/python
 	  $$(command -v ninja >/dev/null || echo ninja) 2>&1 | $(SHORTEN)
 	@touch $@
 
-$(PEERS)/.peers: $(INPUTS) benchmarks/requirements.txt $(VENV)/.local
+$(PEERS)/.peers: $(INPUTS) $(wildcard benchmarks/requirements*.txt) $(VENV)/.local
 	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
 	@echo "== installing nescio and its peers into $(PEERS); this takes minutes"
 	@set -o pipefail; pip="$(PEERS)/bin/python -m pip --disable-pip-version-check \
@@ -104,6 +105,7 @@ $(PEERS)/.peers: $(INPUTS) benchmarks/requirements.txt $(VENV)/.local
 	  --constraint benchmarks/constraints.txt \
 	  $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))"; { \
 	  $$pip -r benchmarks/requirements.txt scikit-build-core nanobind \
+	  && $$pip --no-deps -r benchmarks/requirements-alone.txt \
 	  && $$pip --no-build-isolation --editable ".[local]"; } 2>&1 | $(SHORTEN)
 	@touch $@
 

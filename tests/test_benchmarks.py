@@ -11,7 +11,14 @@ from types import ModuleType
 
 import pytest
 
-SCRIPTS = ("calibration", "corpus_scoring", "sampling")
+SCRIPTS = (
+    "calibration",
+    "consistency",
+    "corpus_scoring",
+    "lens",
+    "losses",
+    "sampling",
+)
 
 
 @pytest.fixture

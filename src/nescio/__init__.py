@@ -133,6 +133,7 @@ _HOMES = {
         "outcomes_of",
         "uncertainties_of",
     ),
+    "nescio.consistency.divergence": ("divergence",),
     "nescio.consistency.graph": (
         "degree_uncertainty",
         "eccentricity",
@@ -197,6 +198,78 @@ _HOMES = {
         "score_texts",
         "stream",
     ),
+    "nescio.decoding.beam": (
+        "Beam",
+        "beam_search",
+    ),
+    "nescio.decoding.diverse_beam": (
+        "DiverseBeam",
+        "diverse_beam_search",
+    ),
+    "nescio.decoding.watching": ("Alert",),
+    "nescio.drift": (
+        "alarm",
+        "martingale",
+    ),
+    "nescio.drift.alarm": ("AlarmPlan",),
+    "nescio.drift.alarm_files": (
+        "alarm_share",
+        "alert_of",
+        "read_alarm",
+        "write_alarm",
+    ),
+    "nescio.drift.amplification": ("amplification_bound",),
+    "nescio.drift.channels": ("ChannelPlan",),
+    "nescio.drift.curves": (
+        "DriftCurve",
+        "Limits",
+    ),
+    "nescio.drift.diversity": (
+        "Cut",
+        "diversity",
+    ),
+    "nescio.drift.entropy_gap": (
+        "entropy_gap",
+        "entropy_gap_change",
+    ),
+    "nescio.drift.hugging_face": (
+        "GenerationWatch",
+        "vocabulary_of",
+    ),
+    "nescio.drift.lookahead": (
+        "LookAhead",
+        "cross_entropy_change",
+        "fit_look_ahead",
+        "read_look_ahead",
+        "write_look_ahead",
+    ),
+    "nescio.drift.lookahead_model": ("looking_ahead",),
+    "nescio.drift.lookahead_rows": ("look_ahead_rows",),
+    "nescio.drift.martingale": ("MartingaleAlarm",),
+    "nescio.drift.memory": (
+        "Truncation",
+        "context_gain",
+        "memory_curve",
+    ),
+    "nescio.drift.protocol": (
+        "ContinuationPlan",
+        "continue_documents",
+        "read_continuations",
+    ),
+    "nescio.drift.quality": (
+        "probability_quality",
+        "string_entropy",
+        "typicality",
+    ),
+    "nescio.drift.rate": (
+        "along_steps",
+        "entropy_rate_exponential",
+        "entropy_rate_per_byte",
+        "rate_curves",
+        "surprise_score",
+    ),
+    "nescio.ensemble.byte_view": ("ByteView",),
+    "nescio.ensemble.joining": ("Ensemble",),
     "nescio.errors": ("NescioError",),
     "nescio.evaluation": (
         "Domain",
@@ -222,9 +295,24 @@ _HOMES = {
         "with_examples",
     ),
     "nescio.evaluation.agreement_probability": ("fit_calibrator",),
+    "nescio.evaluation.asking": (
+        "ask",
+        "read_samples",
+    ),
+    "nescio.evaluation.asking_many": ("ask_all",),
+    "nescio.evaluation.asking_rules": ("HowRead",),
+    "nescio.evaluation.consistency_survey": (
+        "survey_question",
+        "survey_questions",
+    ),
+    "nescio.evaluation.embedded": ("EmbeddedSimilarity",),
     "nescio.evaluation.equivalence": ("equivalence",),
     "nescio.evaluation.extraction": ("extraction",),
     "nescio.evaluation.meter": ("Meter",),
+    "nescio.evaluation.model_judging": (
+        "ModelJudge",
+        "judged_by",
+    ),
     "nescio.evaluation.sample_curve": (
         "accuracy_by_votes",
         "agreement_transfer",
@@ -277,6 +365,16 @@ _HOMES = {
         "pair_statistics",
         "row_statistics",
     ),
+    "nescio.lens": (
+        "classify_signatures",
+        "generated_layer_entropies",
+        "layer_entropies",
+        "layer_entropies_of_texts",
+        "lens_summary",
+        "signature",
+        "signatures",
+    ),
+    "nescio.models.encoders": ("encoder",),
     "nescio.outcome": (
         "Estimate",
         "Outcomes",
@@ -315,32 +413,49 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "AdaptiveDraws",
     "AdaptiveRule",
+    "AlarmPlan",
+    "Alert",
     "Answers",
+    "Beam",
+    "ByteView",
     "CalibrationSums",
+    "ChannelPlan",
     "Compared",
     "Comparison",
+    "ContinuationPlan",
     "Corpus",
     "CorpusFields",
     "CorpusSettings",
     "CorpusSummary",
     "CrossValidated",
     "CumulativeDifferences",
+    "Cut",
     "Decoding",
     "Detail",
+    "DiverseBeam",
     "Domain",
     "Draws",
+    "DriftCurve",
+    "EmbeddedSimilarity",
+    "Ensemble",
     "EqualMass",
     "EqualWidth",
     "ErrorByBinCount",
     "Estimate",
     "FitReport",
     "FullVocabularySums",
+    "GenerationWatch",
+    "HowRead",
     "Imported",
     "Interval",
     "KernelForm",
+    "Limits",
+    "LookAhead",
+    "MartingaleAlarm",
     "MaximumLikelihood",
     "Message",
     "Meter",
+    "ModelJudge",
     "NescioError",
     "Outcomes",
     "OutcomesFrom",
@@ -366,6 +481,7 @@ __all__ = [
     "TokenEvent",
     "Trace",
     "TraceWriter",
+    "Truncation",
     "UniqueValues",
     "Window",
     "__version__",
@@ -377,15 +493,23 @@ __all__ = [
     "adaptive_stream",
     "agreement",
     "agreement_transfer",
+    "alarm",
+    "alarm_share",
+    "alert_of",
+    "along_steps",
+    "amplification_bound",
     "answer_log_probability",
     "answers_of",
     "answers_with_sets",
     "area_under_risk_coverage",
     "arithmetic",
     "as_estimator",
+    "ask",
+    "ask_all",
     "ask_confidence",
     "auprc",
     "auroc",
+    "beam_search",
     "beta",
     "binary_log_loss",
     "bits_per_byte",
@@ -407,6 +531,7 @@ __all__ = [
     "choices_by_letter",
     "choices_by_text",
     "class_wise_calibration_error",
+    "classify_signatures",
     "cocoa",
     "compare",
     "complete_link",
@@ -416,11 +541,14 @@ __all__ = [
     "connected_components",
     "consistency_entropy",
     "consistency_entropy_by_samples",
+    "context_gain",
+    "continue_documents",
     "controlled_threshold",
     "corrected_semantic_entropy",
     "cosine_similarities",
     "coverage_at_risk",
     "cross_entropy",
+    "cross_entropy_change",
     "cross_validated",
     "cumulative_differences",
     "debiased_l2_calibration_error",
@@ -429,13 +557,21 @@ __all__ = [
     "degree_uncertainty",
     "die_maximum_likelihood",
     "dirichlet",
+    "divergence",
+    "diverse_beam_search",
+    "diversity",
     "eccentricity",
     "eigenvalue_uncertainty",
+    "encoder",
     "ensemble_temperature",
     "entropy",
     "entropy_bounds",
     "entropy_from_counts",
+    "entropy_gap",
+    "entropy_gap_change",
     "entropy_rate",
+    "entropy_rate_exponential",
+    "entropy_rate_per_byte",
     "equivalence",
     "error_by_bin_count",
     "exact_minimum_bayes_risk",
@@ -445,9 +581,11 @@ __all__ = [
     "extraction",
     "first_second_distance",
     "fit_calibrator",
+    "fit_look_ahead",
     "full_vocabulary_calibration_error",
     "generate",
     "generated",
+    "generated_layer_entropies",
     "halves",
     "histogram",
     "import_file",
@@ -458,23 +596,31 @@ __all__ = [
     "jensen_shannon_distance",
     "jensen_shannon_divergence",
     "judged_answers",
+    "judged_by",
     "kernel_language_entropy",
     "kl_divergence",
     "kolmogorov_smirnov_calibration_error",
     "kuiper_calibration_error",
     "last_words",
+    "layer_entropies",
+    "layer_entropies_of_texts",
     "leaders_of",
     "length_normalised_predictive_entropy",
+    "lens_summary",
     "lexical_similarity",
     "load",
     "load_outcomes",
     "log_likelihood",
     "log_loss",
     "log_softmax",
+    "look_ahead_rows",
+    "looking_ahead",
     "markov_entropy_rate",
+    "martingale",
     "maximum_calibration_error",
     "mean_confidence",
     "means_over_questions",
+    "memory_curve",
     "miller_madow_entropy",
     "minimum_bayes_risk",
     "mutual_information",
@@ -492,10 +638,16 @@ __all__ = [
     "plug_in_entropy",
     "prediction_rejection_ratio",
     "predictive_entropy",
+    "probability_quality",
+    "rate_curves",
+    "read_alarm",
+    "read_continuations",
     "read_corpus",
+    "read_look_ahead",
     "read_outcomes",
     "read_predictions",
     "read_recalibrator",
+    "read_samples",
     "read_task",
     "read_traces",
     "reliability_diagram",
@@ -519,6 +671,8 @@ __all__ = [
     "sequence_perplexity",
     "set_shares",
     "shrinkage_entropy",
+    "signature",
+    "signatures",
     "signed_calibration_gap",
     "similarities_from",
     "similarities_of",
@@ -532,7 +686,11 @@ __all__ = [
     "stationary_distribution",
     "stopping_point",
     "stream",
+    "string_entropy",
     "surprisal",
+    "surprise_score",
+    "survey_question",
+    "survey_questions",
     "sweep_calibration_error",
     "temperature",
     "temperature_survey",
@@ -542,6 +700,7 @@ __all__ = [
     "total_surprisal",
     "transfer",
     "true_probability",
+    "typicality",
     "uncertainties_of",
     "underconfidence",
     "varentropy",
@@ -549,8 +708,11 @@ __all__ = [
     "vendi_score",
     "venn_abers",
     "verbalised_confidence",
+    "vocabulary_of",
     "wilson_interval",
     "with_examples",
+    "write_alarm",
+    "write_look_ahead",
     "write_outcomes",
     "write_predictions",
     "write_recalibrator",
@@ -712,6 +874,7 @@ if TYPE_CHECKING:
     from nescio.consistency.dataset import means_over_questions as means_over_questions
     from nescio.consistency.dataset import outcomes_of as outcomes_of
     from nescio.consistency.dataset import uncertainties_of as uncertainties_of
+    from nescio.consistency.divergence import divergence as divergence
     from nescio.consistency.graph import degree_uncertainty as degree_uncertainty
     from nescio.consistency.graph import eccentricity as eccentricity
     from nescio.consistency.graph import (
@@ -776,6 +939,52 @@ if TYPE_CHECKING:
     from nescio.decoding import score as score
     from nescio.decoding import score_texts as score_texts
     from nescio.decoding import stream as stream
+    from nescio.decoding.beam import Beam as Beam
+    from nescio.decoding.beam import beam_search as beam_search
+    from nescio.decoding.diverse_beam import DiverseBeam as DiverseBeam
+    from nescio.decoding.diverse_beam import diverse_beam_search as diverse_beam_search
+    from nescio.decoding.watching import Alert as Alert
+    from nescio.drift import alarm as alarm
+    from nescio.drift import martingale as martingale
+    from nescio.drift.alarm import AlarmPlan as AlarmPlan
+    from nescio.drift.alarm_files import alarm_share as alarm_share
+    from nescio.drift.alarm_files import alert_of as alert_of
+    from nescio.drift.alarm_files import read_alarm as read_alarm
+    from nescio.drift.alarm_files import write_alarm as write_alarm
+    from nescio.drift.amplification import amplification_bound as amplification_bound
+    from nescio.drift.channels import ChannelPlan as ChannelPlan
+    from nescio.drift.curves import DriftCurve as DriftCurve
+    from nescio.drift.curves import Limits as Limits
+    from nescio.drift.diversity import Cut as Cut
+    from nescio.drift.diversity import diversity as diversity
+    from nescio.drift.entropy_gap import entropy_gap as entropy_gap
+    from nescio.drift.entropy_gap import entropy_gap_change as entropy_gap_change
+    from nescio.drift.hugging_face import GenerationWatch as GenerationWatch
+    from nescio.drift.hugging_face import vocabulary_of as vocabulary_of
+    from nescio.drift.lookahead import LookAhead as LookAhead
+    from nescio.drift.lookahead import cross_entropy_change as cross_entropy_change
+    from nescio.drift.lookahead import fit_look_ahead as fit_look_ahead
+    from nescio.drift.lookahead import read_look_ahead as read_look_ahead
+    from nescio.drift.lookahead import write_look_ahead as write_look_ahead
+    from nescio.drift.lookahead_model import looking_ahead as looking_ahead
+    from nescio.drift.lookahead_rows import look_ahead_rows as look_ahead_rows
+    from nescio.drift.martingale import MartingaleAlarm as MartingaleAlarm
+    from nescio.drift.memory import Truncation as Truncation
+    from nescio.drift.memory import context_gain as context_gain
+    from nescio.drift.memory import memory_curve as memory_curve
+    from nescio.drift.protocol import ContinuationPlan as ContinuationPlan
+    from nescio.drift.protocol import continue_documents as continue_documents
+    from nescio.drift.protocol import read_continuations as read_continuations
+    from nescio.drift.quality import probability_quality as probability_quality
+    from nescio.drift.quality import string_entropy as string_entropy
+    from nescio.drift.quality import typicality as typicality
+    from nescio.drift.rate import along_steps as along_steps
+    from nescio.drift.rate import entropy_rate_exponential as entropy_rate_exponential
+    from nescio.drift.rate import entropy_rate_per_byte as entropy_rate_per_byte
+    from nescio.drift.rate import rate_curves as rate_curves
+    from nescio.drift.rate import surprise_score as surprise_score
+    from nescio.ensemble.byte_view import ByteView as ByteView
+    from nescio.ensemble.joining import Ensemble as Ensemble
     from nescio.errors import NescioError as NescioError
     from nescio.evaluation import Domain as Domain
     from nescio.evaluation import Question as Question
@@ -799,9 +1008,20 @@ if TYPE_CHECKING:
     from nescio.evaluation import verbalised_confidence as verbalised_confidence
     from nescio.evaluation import with_examples as with_examples
     from nescio.evaluation.agreement_probability import fit_calibrator as fit_calibrator
+    from nescio.evaluation.asking import ask as ask
+    from nescio.evaluation.asking import read_samples as read_samples
+    from nescio.evaluation.asking_many import ask_all as ask_all
+    from nescio.evaluation.asking_rules import HowRead as HowRead
+    from nescio.evaluation.consistency_survey import survey_question as survey_question
+    from nescio.evaluation.consistency_survey import (
+        survey_questions as survey_questions,
+    )
+    from nescio.evaluation.embedded import EmbeddedSimilarity as EmbeddedSimilarity
     from nescio.evaluation.equivalence import equivalence as equivalence
     from nescio.evaluation.extraction import extraction as extraction
     from nescio.evaluation.meter import Meter as Meter
+    from nescio.evaluation.model_judging import ModelJudge as ModelJudge
+    from nescio.evaluation.model_judging import judged_by as judged_by
     from nescio.evaluation.sample_curve import accuracy_by_votes as accuracy_by_votes
     from nescio.evaluation.sample_curve import agreement_transfer as agreement_transfer
     from nescio.evaluation.sample_curve import sample_curve as sample_curve
@@ -848,6 +1068,14 @@ if TYPE_CHECKING:
     from nescio.kernel import log_softmax as log_softmax
     from nescio.kernel import pair_statistics as pair_statistics
     from nescio.kernel import row_statistics as row_statistics
+    from nescio.lens import classify_signatures as classify_signatures
+    from nescio.lens import generated_layer_entropies as generated_layer_entropies
+    from nescio.lens import layer_entropies as layer_entropies
+    from nescio.lens import layer_entropies_of_texts as layer_entropies_of_texts
+    from nescio.lens import lens_summary as lens_summary
+    from nescio.lens import signature as signature
+    from nescio.lens import signatures as signatures
+    from nescio.models.encoders import encoder as encoder
     from nescio.outcome import Estimate as Estimate
     from nescio.outcome import Outcomes as Outcomes
     from nescio.outcome import Predictions as Predictions

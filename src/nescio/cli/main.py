@@ -10,12 +10,16 @@ from typing import Annotated
 import typer
 
 from nescio.cli import (
+    ask,
     calibrate,
     compare,
+    consistency,
     demo,
     doctor,
+    drift,
     explain,
     import_file,
+    lens,
     models,
     recalibrate,
     sample,
@@ -40,10 +44,14 @@ app = typer.Typer(
 app.command(name="trace", no_args_is_help=False)(trace.trace)
 app.command(name="score")(score.score)
 app.command(name="sample")(sample.sample)
+app.command(name="ask")(ask.ask)
+app.command(name="consistency")(consistency.consistency)
 app.command(name="compare")(compare.compare)
 app.command(name="calibrate")(calibrate.calibrate)
 app.add_typer(recalibrate.app, name="recalibrate")
 app.command(name="import")(import_file.import_stored)
+app.command(name="lens", no_args_is_help=False)(lens.lens)
+app.add_typer(drift.app, name="drift")
 app.add_typer(explain.app, name="explain")
 app.command(name="demo")(demo.demo)
 app.command(name="doctor")(doctor.doctor)

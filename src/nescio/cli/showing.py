@@ -82,8 +82,14 @@ class DrawnTokens(Protocol):
         ...
 
 
-def show(found: Trace, shown: Shown) -> None:
-    """Print the summary of a trace, or its JSON, and write its files."""
+def show(found: Trace, shown: Shown, *, more: Mapping[str, Any] | None = None) -> None:
+    """Print the summary of a trace, or its JSON, and write its files.
+
+    Args:
+        found: the trace.
+        shown: how.
+        more: further fields of the JSON object.
+    """
     from nescio.report import estimates_json, summary_table, trace_page, trace_picture
     from nescio.trace import write_traces
 
@@ -101,6 +107,7 @@ def show(found: Trace, shown: Shown) -> None:
         print_json(
             estimates_json(estimates, _counts(found), _items(found, shown.unit.value))
             | {"origin": found.origin.to_dict(), "stop": found.stop}
+            | dict(more or {})
         )
         return
     console().print(summary_table(estimates))

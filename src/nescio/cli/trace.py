@@ -26,6 +26,7 @@ from nescio.cli.options import (
     progress,
 )
 from nescio.cli.showing import Shown, paint, paint_stream, show
+from nescio.cli.watching import AlarmFile, alarm_from, alarm_json, say_alarm
 from nescio.errors import EndpointError, InvalidInput
 
 __all__ = ["trace"]
@@ -50,6 +51,7 @@ def trace(
     stop: drawing.Stop = None,
     top: drawing.Top = None,
     seed: drawing.Seed = 0,
+    alarm: AlarmFile = None,
     window: drawing.WindowSize = None,
     stride: drawing.Stride = None,
     windowing: drawing.Windowing = True,
@@ -76,7 +78,9 @@ def trace(
     named = limited(model, max_requests, max_tokens_total)
     reader = partial(loaded, named, engine=engine, accept_license=accept_license)
     prompt = asked_prompt(generate, messages, system)
+    watcher, more = alarm_from(alarm), {}
     if prompt is None:
+        _refuse("--alarm", alarm is not None, "--generate")
         ways = (chat, max_tokens, temperature, top_p, top_k, min_p, stop)
         drawn = any(way is not None and way is not False for way in ways)
         _refuse(_DRAWING, drawn, "--generate")
@@ -91,8 +95,9 @@ def trace(
         _refuse(_LAYING, laying or not windowing, "TEXT")
         cut = {"top_p": top_p, "top_k": top_k, "min_p": min_p}
         decoding = drawing.decoding(max_tokens, temperature, **cut, stop=stop, top=top)
-        found = _generate(reader(), prompt, decoding, chat=chat, shown=shown)
-    show(found, shown)
+        watched = {"chat": chat, "alarm": watcher}
+        found, more = _generate(reader(), prompt, decoding, watched, shown=shown)
+    show(found, shown, more=more)
 
 
 def _refuse(options: str, given: bool, owner: str) -> None:
@@ -113,15 +118,31 @@ def _score(
 
 
 def _generate(
-    model: Any, prompt: Any, decoding: Any, *, chat: bool | None, shown: Shown
-) -> Any:
+    model: Any,
+    prompt: Any,
+    decoding: Any,
+    watched: dict[str, Any],
+    *,
+    shown: Shown,
+) -> tuple[Any, dict[str, Any]]:
+    """The trace of an answer, and what its alarm says."""
     from nescio.decoding import generate, stream
 
+    chat, alarm = watched["chat"], watched["alarm"]
+    if shown.as_json and alarm is None:
+        how = {"decoding": decoding, "seed": shown.seed, "chat": chat}
+        return generate(model, prompt, **how), {}
+    tokens = stream(
+        model, prompt, decoding=decoding, seed=shown.seed, chat=chat, alarm=alarm
+    )
     if shown.as_json:
-        return generate(model, prompt, decoding=decoding, seed=shown.seed, chat=chat)
-    tokens = stream(model, prompt, decoding=decoding, seed=shown.seed, chat=chat)
+        for _ in tokens:
+            pass
+        return tokens.trace, alarm_json(tokens)
     try:
-        return paint_stream(tokens, shown)
+        found = paint_stream(tokens, shown)
+        say_alarm(tokens, alarm, shown.unit)
+        return found, {}
     except EndpointError:
         if kept := _kept(tokens):
             show(kept, shown)

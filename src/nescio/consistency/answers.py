@@ -36,8 +36,8 @@ class Sorting:
     """How samples are sorted into sets.
 
     Args:
-        extract: the answer of a text; None: the whole text. An empty whole text is no
-            valid answer.
+        extract: the answer of a text; None: the whole text. An empty whole text, or one
+            of invisible characters alone, is no valid answer.
         key: the canonical form of an answer; None: normalised text.
         recipe: what the two are, JSON values, for whoever wants the same sets.
     """
@@ -155,9 +155,13 @@ def answers_of(
 
 def _key_of(text: str, how: Sorting) -> str | None:
     answer = text if how.extract is None else how.extract(text)
-    if answer is None or not answer.strip():
+    if answer is None:
         return None
-    return normalised(answer) if how.key is None else how.key(answer)
+    if how.key is None:
+        return normalised(answer) or None
+    # What is seen of a text is nothing, too, where its characters are invisible.
+    seen = answer.strip() if answer.isascii() else normalised(answer)
+    return how.key(answer) if seen else None
 
 
 def _numbers_of(

@@ -26,6 +26,7 @@ from nescio.consistency.pairwise import (
 )
 from nescio.consistency.similarity import Similarities, Similarity
 from nescio.errors import InvalidInput
+from nescio.information.spectra import effective_number, entropy_terms
 from nescio.outcome import Estimate
 
 __all__ = [
@@ -44,7 +45,6 @@ _VENDI = "Friedman & Dieng (2023), The Vendi Score, TMLR"
 _THRESHOLD = 0.9  # below it an eigenvalue of the Laplacian belongs to a cluster
 _TIME = 0.3  # of the heat kernel
 _TIE = 1e-9
-_NEGATIVE = -1e-6  # of an eigenvalue over n; above it rounding is to blame
 
 _Matrices = Float[np.ndarray, "questions items items"]
 _Counts = Float[np.ndarray, "questions items"]
@@ -325,28 +325,9 @@ def _kernel_language_entropy(
     weights = drawn / (ends * size[..., None])
     scale = np.sqrt(weights)
     inner = np.linalg.eigvalsh(kernel * scale[..., :, None] * scale[..., None, :])
-    entropy = _entropy_terms(inner).sum(axis=-1)
-    entropy += ((counts - drawn) * _entropy_terms(alone * weights)).sum(axis=-1)
+    entropy = entropy_terms(inner).sum(axis=-1)
+    entropy += ((counts - drawn) * entropy_terms(alone * weights)).sum(axis=-1)
     return np.clip(entropy, 0.0, np.log(size))
-
-
-def _vendi_score(matrices: _Matrices, counts: _Counts) -> _Numbers:
-    size = counts.sum(axis=-1)
-    scale = np.sqrt(counts / size[..., None])
-    values = np.linalg.eigvalsh(matrices * scale[..., :, None] * scale[..., None, :])
-    least = float(values.min())
-    if least < _NEGATIVE:
-        raise InvalidInput(
-            f"similarities with the eigenvalue {least:.3g} n are no positive "
-            "semi-definite kernel: use exact, jaccard or a cosine"
-        )
-    return np.clip(np.exp(_entropy_terms(values).sum(axis=-1)), 1.0, size)
-
-
-def _entropy_terms(values: np.ndarray) -> np.ndarray:
-    """-x log x, and 0 where rounding left x below 0."""
-    logs = np.log(values, out=np.zeros_like(values), where=values > 0.0)
-    return -np.maximum(values, 0.0) * logs
 
 
 GRAPH_MEASURES: Mapping[str, PairMeasure] = {
@@ -361,7 +342,7 @@ GRAPH_MEASURES: Mapping[str, PairMeasure] = {
         _kernel_language_entropy, "nats", "uncertainty", (_NIKITIN,), spectral=True
     ),
     "vendi_score": PairMeasure(
-        _vendi_score, "1", "uncertainty", (_VENDI,), spectral=True
+        effective_number, "1", "uncertainty", (_VENDI,), spectral=True
     ),
 }
 """The family, by the names of the public functions."""

@@ -2,8 +2,10 @@
 
 Shares of the answers are drawn from what the votes allow (a Dirichlet distribution with
 the votes as weights), the measure's mean over redraws from those shares is taken, and
-its percentiles are limits. That is done twice: with the answers that were seen alone,
-and with weight 1 for others, each of which is its own answer. The limits hold both.
+its percentiles are limits. That is done with the answers that were seen alone, and with
+a weight for others, each of which is its own answer: 1, and what makes their share that
+of the answers seen once, which is Good and Turing's estimate of it. The limits hold all
+of these.
 """
 
 from __future__ import annotations
@@ -24,9 +26,10 @@ __all__ = ["OfDraws", "over_redraws", "redrawn_limits", "settings_of"]
 _REDRAWS = 8  # from the same shares
 _HOW = (
     "percentiles of the measure's mean over redraws from shares that the votes allow "
-    "(Dirichlet), with and without weight 1 for unseen answers"
+    "(Dirichlet), unseen answers weighing nothing, 1, and by Good and Turing"
 )
 _RUBIN = "Rubin (1981), The Bayesian Bootstrap"
+_GOOD = "Good (1953), The Population Frequencies of Species"
 
 OfDraws = Callable[[Int[np.ndarray, "_ _"]], Float[np.ndarray, " _"]]
 """From redraws [draws, answers + 1] to numbers [draws].
@@ -81,7 +84,9 @@ def over_redraws(
     return replace(
         estimate,
         population=redraws,
-        recipe=replace(recipe, settings=settings, sources=(*recipe.sources, _RUBIN)),
+        recipe=replace(
+            recipe, settings=settings, sources=(*recipe.sources, _RUBIN, _GOOD)
+        ),
         low=min(low, value),
         high=max(high, value),
         level=level,
@@ -112,7 +117,7 @@ def redrawn_limits(
         >>> round(low, 1), round(high, 1)
         (0.5, 0.9)
 
-    Source: Rubin (1981), The Bayesian Bootstrap.
+    Source: Rubin (1981), The Bayesian Bootstrap; Good (1953), for the unseen.
     """
     tails = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
     limits = [
@@ -120,9 +125,15 @@ def redrawn_limits(
             _means(measure, counts, resamples=resamples, seed=seed, unseen=unseen),
             tails,
         )
-        for unseen in (_NEVER, 1.0)
+        for unseen in dict.fromkeys((_NEVER, 1.0, _turing(counts)))
     ]
     return float(np.min(limits)), float(np.max(limits))
+
+
+def _turing(counts: Int[np.ndarray, " answers"]) -> float:
+    """The weight at which unseen answers have the share of those seen once, or 1."""
+    once, size = int(np.count_nonzero(counts == 1)), int(counts.sum())
+    return max(1.0, once * size / max(1, size - once))
 
 
 def _means(

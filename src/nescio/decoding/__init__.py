@@ -5,14 +5,19 @@ from nescio.decoding.recording import Detail
 from nescio.decoding.rules import Decoding
 from nescio.decoding.sampling import Draws, sample, sample_stream
 from nescio.decoding.scoring import score, score_texts
+from nescio.decoding.watching import Alert, TokenStatistics, Watch, Watcher
 from nescio.decoding.windows import Window
 
 __all__ = [
+    "Alert",
     "Decoding",
     "Detail",
     "Draws",
     "Stream",
     "TokenEvent",
+    "TokenStatistics",
+    "Watch",
+    "Watcher",
     "Window",
     "generate",
     "sample",

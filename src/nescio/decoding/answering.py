@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import codecs
+import math
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from nescio.decoding.answers import Draw, random_source
 from nescio.decoding.rules import Decoding
+from nescio.decoding.watching import Alert, TokenStatistics, Watch, Watcher
 from nescio.errors import CapabilityError, InvalidText, NescioError
 from nescio.models.protocol import Answering, Drawing, Question
 from nescio.responses import Response, Source, trace_of
@@ -35,6 +38,8 @@ class AnsweredToken:
         entropy_low, entropy_high: what it lies between, nats; the second is +inf where
             nothing bounds it; None where nothing is revealed.
         stop: why the answer ends here, or None.
+        text: the characters that are whole with this token; may be empty.
+        alert: why the alarm went off with this token, which is then the last.
     """
 
     index: int
@@ -46,6 +51,8 @@ class AnsweredToken:
     entropy_low: float | None
     entropy_high: float | None
     stop: str | None
+    text: str = ""
+    alert: Alert | None = None
 
 
 class AnsweredStream:
@@ -64,11 +71,18 @@ class AnsweredStream:
         *,
         draw: Draw,
         chat: bool | None,
+        alarm: Watcher | None = None,
     ) -> None:
         self._prompt, self._decoding, self._draw = prompt, decoding, draw
+        self._text = codecs.getincrementaldecoder("utf-8")("replace")
+        self.watch: Watch | None = None
         question = _question(prompt, draw, chat)
         self._source, self._pieces = model.streamed(question, drawing_of(decoding))
         self._answer = Response("", None, "cancelled")
+        if alarm is not None:
+            settings = _settings(self._source, decoding, draw)
+            origin = self._source.origin
+            self.watch = alarm.start(replace(origin, decoding=settings, seed=draw.seed))
 
     def __iter__(self) -> Iterator[AnsweredToken]:
         count = 0
@@ -78,12 +92,25 @@ class AnsweredStream:
                 self._answer = _joined(self._answer, piece)
                 for event in events:
                     count += 1
-                    yield event
+                    alert = None if self.watch is None else _alert(self.watch, event)
+                    last = event.stop is not None or alert is not None
+                    text = self._text.decode(event.buffer, final=last)
+                    yield replace(event, text=text, alert=alert)
+                    if alert is not None:
+                        self._answer = replace(self._answer, stop="alarm")
+                        self._let_go()
+                        return
             if self._answer.stop == "cancelled":  # it ended; why, nobody says
                 self._answer = replace(self._answer, stop=None)
         except NescioError:
             self._answer = replace(self._answer, stop="error")
             raise
+
+    def _let_go(self) -> None:
+        """Ask for nothing more; a stream that is open is closed."""
+        pieces, self._pieces = self._pieces, iter(())
+        if isinstance(pieces, Generator):
+            pieces.close()
 
     @property
     def text(self) -> str:
@@ -112,7 +139,7 @@ def drawing_of(decoding: Decoding) -> Drawing:
     Raises:
         CapabilityError: statistics of whole predictions are wanted.
     """
-    if decoding.detail.renyi:
+    if decoding.detail.renyi or decoding.detail.renyi_processed:
         raise CapabilityError(
             "Rényi sums need whole predictions; an endpoint gives the most probable "
             "tokens only. Use a local model"
@@ -211,14 +238,7 @@ def _check_text(text: str) -> None:
 def _trace(
     answer: Response, prompt: Prompt, source: Source, *, decoding: Decoding, draw: Draw
 ) -> Trace:
-    settings = {
-        **asdict(decoding),
-        **source.origin.decoding,
-        "kind": "generate",
-        "drawn_by": "the server",
-        "prompt_number": draw.prompt,
-        "draw": draw.number,
-    }
+    settings = _settings(source, decoding, draw)
     origin = replace(source.origin, decoding=settings, seed=draw.seed)
     found = trace_of(
         answer,
@@ -228,6 +248,32 @@ def _trace(
     )
     drawn_from = _processed(found, decoding)
     return found if drawn_from is None else replace(found, logp_processed=drawn_from)
+
+
+def _settings(source: Source, decoding: Decoding, draw: Draw) -> dict[str, Any]:
+    return {
+        **asdict(decoding),
+        **source.origin.decoding,
+        "kind": "generate",
+        "drawn_by": "the server",
+        "prompt_number": draw.prompt,
+        "draw": draw.number,
+    }
+
+
+def _alert(watch: Watch, event: AnsweredToken) -> Alert | None:
+    """What an alarm says of a token.
+
+    Raises:
+        CapabilityError: the source does not reveal what the alarm needs.
+    """
+    if math.isnan(event.logp):
+        raise CapabilityError(
+            "an alarm needs log-probabilities, and this source reveals none; use a "
+            "local model"
+        )
+    token = event.buffer if event.token_id is None else event.token_id
+    return watch.update(TokenStatistics(token, event.logp, event.entropy_low))
 
 
 def _processed(found: Trace, decoding: Decoding) -> Any:

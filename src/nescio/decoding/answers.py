@@ -10,10 +10,15 @@ import numpy as np
 
 from nescio.decoding.batch import Drawn
 from nescio.decoding.prompting import Opening
-from nescio.decoding.recording import Measures, candidates_of, labels_of
+from nescio.decoding.recording import (
+    Measures,
+    candidates_of,
+    labels_of,
+    renyi_column,
+)
 from nescio.decoding.rules import Decoding
 from nescio.errors import InvalidInput
-from nescio.trace import Trace
+from nescio.trace import Column, Trace
 from nescio.trace.trace import SEGMENTS
 
 __all__ = ["Draw", "answer_trace", "random_source"]
@@ -87,6 +92,7 @@ def answer_trace(
         candidates=candidates_of(measures, model.vocabulary),
         renyi=measures.renyi if decoding.detail.renyi else None,
         renyi_orders=decoding.detail.renyi,
+        columns=_columns(before, rows, decoding),
         labels=labels_of(ids, model.vocabulary),
         stop=ended or "cancelled",
     )
@@ -109,3 +115,15 @@ def _measures(
     measures.context_used[before:] = [step.context_used[row] for step, row in rows]
     processed[before:] = [step.logp_processed[row] for step, row in rows]
     return measures, processed
+
+
+def _columns(before: int, rows: Sequence[Row], decoding: Decoding) -> dict[str, Column]:
+    """The Rényi sums of what was drawn from, a column an order."""
+    found = {}
+    for place, order in enumerate(decoding.detail.renyi_processed):
+        values = np.full(before + len(rows), np.nan, dtype=np.float32)
+        for token, (step, row) in enumerate(rows):
+            if step.log_renyi is not None:
+                values[before + token] = step.log_renyi[row, place]
+        found[renyi_column(order)] = Column(values, "nats")
+    return found

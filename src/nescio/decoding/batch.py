@@ -12,7 +12,14 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from nescio.decoding.rules import Decoding, Endings
-from nescio.kernel import LEVELS, RowStatistics, draw, row_statistics
+from nescio.kernel import (
+    LEVELS,
+    RowStatistics,
+    Sampling,
+    draw,
+    process,
+    row_statistics,
+)
 from nescio.trace.trace import Stop
 
 __all__ = ["Drawn", "Request", "drawn_tokens"]
@@ -46,6 +53,7 @@ class Drawn:
         statistics: what the kernel found of the model's own predictions.
         context_used: how many tokens each prediction saw.
         stops: why the answer ends here, or None.
+        log_renyi: log sum q^(1-l) of what was drawn from, a column an order asked for.
     """
 
     requests: tuple[int, ...]
@@ -54,6 +62,7 @@ class Drawn:
     statistics: RowStatistics
     context_used: Int[np.ndarray, " rows"]
     stops: tuple[Stop | None, ...]
+    log_renyi: Float[np.ndarray, "rows orders"] | None = None
 
 
 @dataclass(eq=False)
@@ -181,5 +190,18 @@ def _drawn(
         found,
         context_used,
         stops,
+        _processed_sums(logits, decoding),
     )
     return [a for a, stop in zip(answers, stops, strict=True) if stop is None], step
+
+
+def _processed_sums(
+    logits: Float[np.ndarray, "rows vocab"], decoding: Decoding
+) -> Float[np.ndarray, "rows orders"] | None:
+    """Rényi sums of what was drawn from, if they are asked for."""
+    orders = decoding.detail.renyi_processed
+    if not orders:
+        return None
+    plain = decoding.sampling == Sampling()
+    drawn_from = logits if plain else process(logits, decoding.sampling)
+    return row_statistics(drawn_from, renyi=orders).log_renyi

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nescio.decoding.answering import AnsweredStream, answered
@@ -11,6 +12,7 @@ from nescio.decoding.answers import Draw, Row, answer_trace, random_source
 from nescio.decoding.batch import Drawn, Request, drawn_tokens
 from nescio.decoding.prompting import Opening, opening
 from nescio.decoding.rules import Decoding
+from nescio.decoding.watching import Alert, TokenStatistics, Watch, Watcher
 from nescio.errors import ResponseError
 from nescio.kernel import RowStatistics
 from nescio.models.protocol import Answering, Model, Stepping, Tokenized, require
@@ -40,6 +42,9 @@ class TokenEvent:
         stop: why the answer ends here, or None.
         statistics, row: everything the kernel found, and this token's row in it.
         entropy_low, entropy_high: None: the entropy is known.
+        text: the characters that are whole with this token; may be empty.
+        entropy_rate: mean entropy of the answer so far, nats a token.
+        alert: why the alarm went off with this token, which is then the last.
     """
 
     index: int
@@ -57,28 +62,74 @@ class TokenEvent:
     row: int
     entropy_low: None = None
     entropy_high: None = None
+    text: str = ""
+    entropy_rate: float = 0.0
+    alert: Alert | None = None
 
 
 class Stream:
     """The tokens of one answer as they are drawn; iterate over it.
 
     ``trace`` may be read at any time: before the end it holds what there is so far,
-    with ``stop`` = ``"cancelled"``.
+    with ``stop`` = ``"cancelled"``. ``watch`` is what the alarm knows of the answer,
+    None without an alarm.
     """
 
     def __init__(
-        self, model: Any, asked: Opening, decoding: Decoding, seed: int
+        self,
+        model: Any,
+        asked: Opening,
+        decoding: Decoding,
+        *,
+        seed: int,
+        alarm: Watcher | None = None,
     ) -> None:
         self._model, self._asked, self._decoding = model, asked, decoding
         self._draw = Draw(seed)
         self._rows: list[Row] = []
+        self._entropy = 0.0
+        self._text = codecs.getincrementaldecoder("utf-8")("replace")
+        self.watch: Watch | None = None
+        if alarm is not None:
+            self._decoding = _watched(decoding, alarm)
+            self.watch = alarm.start(self.trace.origin)
         request = Request(asked.token_ids, random_source(self._draw))
-        self._source = drawn_tokens(model, [request], decoding)
+        self._source = drawn_tokens(model, [request], self._decoding)
 
     def __iter__(self) -> Iterator[TokenEvent]:
         for drawn in self._source:
-            self._rows.append((drawn, 0))
-            yield _event(drawn, 0, len(self._rows) - 1, self._model.vocabulary)
+            alert = self._alert(drawn)
+            shown = drawn if alert is None else replace(drawn, stops=("alarm",))
+            self._rows.append((shown, 0))
+            yield self._event(shown, alert)
+            if alert is not None:
+                self._source = iter(())  # nothing more is drawn
+                return
+
+    def _alert(self, drawn: Drawn) -> Alert | None:
+        if self.watch is None:
+            return None
+        found = drawn.statistics
+        sums = () if drawn.log_renyi is None else tuple(drawn.log_renyi[0].tolist())
+        token = TokenStatistics(
+            int(drawn.token_ids[0]),
+            _logp(found, 0),
+            float(found.entropy[0]),
+            float(drawn.logp_processed[0]),
+            sums,
+        )
+        return self.watch.update(token)
+
+    def _event(self, drawn: Drawn, alert: Alert | None) -> TokenEvent:
+        index = len(self._rows) - 1
+        event = _event(drawn, 0, index, self._model.vocabulary)
+        self._entropy += event.entropy
+        return replace(
+            event,
+            text=self._text.decode(event.buffer, final=event.stop is not None),
+            entropy_rate=self._entropy / (index + 1),
+            alert=alert,
+        )
 
     @property
     def trace(self) -> Trace:
@@ -99,6 +150,7 @@ def stream(
     decoding: Decoding | None = None,
     seed: int = 0,
     chat: bool | None = None,
+    alarm: Watcher | None = None,
 ) -> Stream | AnsweredStream:
     """Draw an answer token by token.
 
@@ -109,8 +161,11 @@ def stream(
         seed: of the draw.
         chat: whether a text goes through the chat template; None: if there is one.
             The trace says which.
+        alarm: watches the answer and ends it with ``stop`` = ``"alarm"`` when it
+            goes off; the last event's ``alert`` says why.
 
     Raises:
+        InvalidInput: the alarm is not made for such answers.
         CapabilityError: the model cannot step, or has no chat template.
         ContextOverflow: the prompt fills the context.
         EndpointError: a server cannot be reached; while iterating: it breaks off.
@@ -124,10 +179,16 @@ def stream(
     chosen = decoding or Decoding()
     if isinstance(model, Answering):
         return AnsweredStream(
-            model, Prompt.of(prompt), chosen, draw=Draw(seed), chat=chat
+            model,
+            Prompt.of(prompt),
+            chosen if alarm is None else _watched(chosen, alarm),
+            draw=Draw(seed),
+            chat=chat,
+            alarm=alarm,
         )
     require(model, Tokenized, Stepping, purpose="generating a text")
-    return Stream(model, opening(model, prompt, chat=chat), chosen, seed)
+    asked = opening(model, prompt, chat=chat)
+    return Stream(model, asked, chosen, seed=seed, alarm=alarm)
 
 
 def generate(
@@ -176,6 +237,21 @@ def _answered(
             "answer; nescio.sample gives its text"
         )
     return sample.trace
+
+
+def _watched(decoding: Decoding, alarm: Watcher) -> Decoding:
+    """The same decoding, with the Rényi sums that an alarm needs."""
+    orders = alarm.renyi_orders
+    if not orders:
+        return decoding
+    kept = replace(decoding.detail, renyi_processed=orders)
+    return replace(decoding, detail=kept)
+
+
+def _logp(found: RowStatistics, row: int) -> float:
+    if found.logp is None:
+        raise AssertionError("row statistics of drawn tokens have targets")
+    return float(found.logp[row])
 
 
 def _event(drawn: Drawn, row: int, index: int, vocabulary: Vocabulary) -> TokenEvent:

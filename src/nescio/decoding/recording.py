@@ -13,7 +13,7 @@ from nescio.kernel import RowStatistics
 from nescio.models.vocabulary import Vocabulary
 from nescio.trace import Candidates
 
-__all__ = ["Detail", "Measures", "candidates_of", "labels_of"]
+__all__ = ["Detail", "Measures", "candidates_of", "labels_of", "renyi_column"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Detail:
 
     Args:
         top: how many of the most probable candidates.
-        renyi: orders l of log sum p^(1-l).
+        renyi: orders l of log sum p^(1-l), of the model's own prediction.
+        renyi_processed: likewise, of what a token is drawn from; a column each.
 
     Raises:
         InvalidInput: a negative ``top``.
@@ -30,10 +31,21 @@ class Detail:
 
     top: int = 10
     renyi: tuple[float, ...] = ()
+    renyi_processed: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.top < 0:
             raise InvalidInput(f"top is {self.top}: 0 for none, or a positive number")
+
+
+def renyi_column(order: float | int) -> str:
+    """The trace column of log sum q^(1-order), q being what was drawn from.
+
+    Example:
+        >>> renyi_column(-0.5)
+        'log_renyi_processed[-0.5]'
+    """
+    return f"log_renyi_processed[{float(order)!r}]"
 
 
 @dataclass(eq=False)

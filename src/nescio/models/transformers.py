@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float, Int
 
 from nescio.models.cache import CachedContext, Store, aligned
 from nescio.models.head import raw_logits
-from nescio.models.protocol import LogitBlock, Rendered
+from nescio.models.layered import Layers, found_layers, layer_blocks, wanted_rows
+from nescio.models.protocol import LayerBlock, LogitBlock, Rendered
 from nescio.models.reading import check_blocks, check_runs, padded_rows
 from nescio.models.self_test import check_reading
 from nescio.models.tokenizer import Tokenizer
@@ -122,22 +123,85 @@ class TransformersModel:
         contexts = [self.open()] * len(sequences)
         check_blocks(sequences, skip, rows)
         check_runs(self, contexts, sequences)
-        lengths = np.array([len(ids) for ids in sequences])
+        lengths = [len(ids) for ids in sequences]
         with torch.inference_mode():
             for begin, hidden in self._chunks(None, contexts, sequences):
-                wanted = [
-                    (index, position)
-                    for index in range(len(sequences))
-                    for position in range(
-                        max(skip[index], begin),
-                        min(lengths[index] - 1, begin + hidden.shape[1]),
-                    )
-                ]
+                wanted = wanted_rows(lengths, skip, begin, begin + hidden.shape[1])
                 for first in range(0, len(wanted), rows):
-                    where = np.array(wanted[first : first + rows], dtype=np.int64)
+                    where = wanted[first : first + rows]
                     picked = hidden[where[:, 0], where[:, 1] - begin]
                     logits = self._head(picked).float().numpy()
                     yield LogitBlock(where[:, 0], where[:, 1], logits)
+
+    @cached_property
+    def layers(self) -> Layers:
+        """Where its residual stream is; found and tested when first asked for."""
+        return found_layers(self)
+
+    def layer_count(self) -> int:
+        """How many rows a position has: one for the embedding and one a block."""
+        return self.layers.count
+
+    def layer_settings(self) -> dict[str, Any]:
+        """What goes into the recipe: the architecture, and what stands at its end."""
+        layers = self.layers
+        return {"architecture": layers.architecture, "before_head": list(layers.names)}
+
+    def layer_blocks(
+        self,
+        sequences: Sequence[Int[np.ndarray, " _"]],
+        *,
+        skip: Sequence[int],
+        rows: int = 128,
+    ) -> Iterator[LayerBlock]:
+        """The head's input after each position, for every layer, in blocks."""
+        check_blocks(sequences, skip, rows)
+        check_runs(self, [self.open()] * len(sequences), sequences)
+        lengths, chunks = [len(ids) for ids in sequences], self.chunks(sequences)
+        return layer_blocks(self.layers, chunks, lengths, skip=skip, rows=rows)
+
+    def extend_layers(
+        self,
+        contexts: Sequence[CachedContext],
+        tokens: Sequence[Int[np.ndarray, " _"]],
+    ) -> tuple[
+        tuple[CachedContext, ...],
+        Float[np.ndarray, "contexts vocab"],
+        Float[np.ndarray, "layers contexts width"],
+    ]:
+        """What `extend` gives, and the rows its logits came from; one pass."""
+        import torch
+
+        last: dict[int, torch.Tensor] = {}
+
+        def keep(number: int, states: Sequence[torch.Tensor]) -> None:
+            for row, run in enumerate(tokens):
+                chunk, column = divmod(len(run) - 1, _CHUNK_COLUMNS)
+                if chunk == number:
+                    last[row] = torch.stack([state[row, column] for state in states])
+
+        layers = self.layers
+        with layers.recording(keep):
+            longer, logits = self.extend(contexts, tokens)
+        with torch.inference_mode():
+            picked = torch.stack([last[row] for row in range(len(tokens))], dim=1)
+            return longer, logits, layers.normed(picked).float().numpy()
+
+    def head(
+        self, rows: Float[np.ndarray, "rows width"]
+    ) -> Float[np.ndarray, "rows vocab"]:
+        """Normed rows of any layer to logits."""
+        import torch
+
+        with torch.inference_mode():
+            given = torch.tensor(rows, dtype=self.network.dtype)
+            return self._head(given).float().numpy()
+
+    def chunks(
+        self, sequences: Sequence[Int[np.ndarray, " _"]]
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        """The passes that read whole sequences, run as they are asked for."""
+        return self._chunks(None, [self.open()] * len(sequences), sequences)
 
     def self_test(self) -> None:
         """Check every way of reading against one plain forward pass.

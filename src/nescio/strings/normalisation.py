@@ -18,8 +18,27 @@ _DASHES = str.maketrans(
 _QUOTES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\u2032", "'"))
 _MARKS = re.compile("[\u0300-\u036f]")
 _ARTICLES = re.compile(r"(?<!\S)(?:a|an|the)(?!\S)", re.IGNORECASE)
-_SPACE = re.compile(r"\s+")
 _KEPT = "%‰&@"
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1b\x7f]")  # of ASCII, but white space
+_OTHER_MARKS = '!"()*,/:;?[\\]_{}`'
+_OTHERS = str.maketrans(dict.fromkeys(_OTHER_MARKS, " "))
+_OTHER = f"[{re.escape(_OTHER_MARKS)}]"
+_ASCII_REMOVALS = tuple(
+    (marks, re.compile(beside), re.compile(pattern), instead)
+    for marks, beside, pattern, instead in (
+        ("'", "[0-9]'[0-9]", "'(?![0-9])|(?<![0-9])'", ""),
+        (".", r"\.[0-9]", r"\.(?![0-9])|(?<=[A-Za-z_])\.", ""),
+        (
+            _OTHER_MARKS,
+            f"[0-9]{_OTHER}[0-9]",
+            f"{_OTHER}(?![0-9])|(?<![0-9]){_OTHER}",
+            " ",
+        ),
+        ("#", "[A-Za-z]#", "(?<![A-Za-z])#", " "),
+        ("-", r"-\.?[0-9]", r"-(?!\.?[0-9])|(?<=[A-Za-z_])-", " "),
+    )
+)
+"""Marks, where some of them may stay, which of them then go, and what stands there."""
 _TIMES = 4  # NFKC and case folding settle after two rounds on every known character
 
 
@@ -68,16 +87,10 @@ def normalised(text: str, how: Normalisation = _DEFAULT) -> str:
         >>> normalised("1½"), normalised("?!")
         ('1 1/2', '?!')
     """
-    if text.isascii() and text.isalnum():
-        found = text.lower() if how.case else text
-        return _without_articles(found) if how.articles else found
-    found = _composed(well_formed(text), how.case)
-    if how.diacritics:
-        plain = _MARKS.sub("", unicodedata.normalize("NFD", found))
-        found = _composed(plain, how.case)
-    found = _SPACE.sub(" ", found).strip()
-    if how.punctuation:
-        found = _without_punctuation(found)
+    if text.isascii():
+        found = _plain(text.lower() if how.case else text, how)
+    else:
+        found = _written(text, how)
     return _without_articles(found) if how.articles else found
 
 
@@ -91,6 +104,42 @@ def well_formed(text: str) -> str:
     if text.isascii():
         return text
     return _SURROGATES.sub("\ufffd", text)
+
+
+def _plain(text: str, how: Normalisation) -> str:
+    """What `_written` does to ASCII, whose few characters are soon looked through."""
+    if text.isalnum():
+        return text
+    found = text if text.isprintable() else _CONTROLS.sub("", text)
+    found = _spaced(found)
+    if not how.punctuation:
+        return found
+    kept = found
+    for marks, digits, pattern, instead in _ASCII_REMOVALS:
+        if len(marks) == 1 and marks not in found:
+            continue
+        if digits.search(found):
+            found = pattern.sub(instead, found)
+        elif len(marks) == 1:
+            found = found.replace(marks, instead)
+        else:
+            found = found.translate(_OTHERS)
+    return _spaced(found) or kept
+
+
+def _written(text: str, how: Normalisation) -> str:
+    """Any text without what does not count, but for articles."""
+    found = _composed(well_formed(text), how.case)
+    if how.diacritics:
+        plain = _MARKS.sub("", unicodedata.normalize("NFD", found))
+        found = _composed(plain, how.case)
+    found = _spaced(found)
+    return _without_punctuation(found) if how.punctuation else found
+
+
+def _spaced(text: str) -> str:
+    """With one space for each run of white space, and none around it."""
+    return " ".join(text.split())
 
 
 def _composed(text: str, fold: bool) -> str:
@@ -115,11 +164,11 @@ def _without_punctuation(text: str) -> str:
     found = text
     for pattern, instead in _removals():
         found = pattern.sub(instead, found)
-    return _SPACE.sub(" ", found).strip() or text
+    return _spaced(found) or text
 
 
 def _without_articles(text: str) -> str:
-    return _SPACE.sub(" ", _ARTICLES.sub(" ", text)).strip() or text
+    return _spaced(_ARTICLES.sub(" ", text)) or text
 
 
 @cache
