@@ -100,7 +100,7 @@ def _usual_reads(model: Any, text: str) -> dict[str, Any]:
 
 
 def _nnterp(name: str) -> Any:
-    from nnterp import StandardizedTransformer
+    from nnterp import StandardizedTransformer  # pyright: ignore[reportMissingImports]
 
     from nescio.models import catalogue
 
@@ -115,7 +115,8 @@ def _nnterp_reads(model: Any, traced: Any, text: str) -> dict[str, Any]:
     ids = np.concatenate([model.start, model.encode(text.encode("utf-8"))])
     tokens = torch.as_tensor(ids)[None].long()
     with torch.no_grad(), traced.trace({"input_ids": tokens}):
-        rows = list().save()  # noqa: C408 - nnsight keeps what is saved
+        kept: Any = list()  # noqa: C408 - nnsight keeps what is saved
+        rows = kept.save()
         for layer in range(traced.num_layers):
             rows.append(traced.layers_output[layer][:, :-1])
     entropy, kl = [], []
