@@ -4,8 +4,8 @@ How unsure a model is along a text (`rate`), whether it is as unsure of its own 
 it is surprised by people's (`entropy_gap`, `protocol`), a one-parameter correction that
 looks one token ahead (`lookahead`), and how much of what was written long ago still
 tells it something (`memory`). Closed forms for enumerable tables stand in `exact`. Two
-alarms watch a text as it is written: `alarm` for degradation, `martingale` for text that
-is not what the model says it would write.
+alarms watch a text as it is written: `alarm` for degradation, `martingale` for text
+that is not what the model says it would write.
 """
 
 from nescio.drift import alarm, martingale
