@@ -171,7 +171,8 @@ def test_gold_is_read_as_answers_are():
 def test_it_is_saved_and_read_to_the_last_bit(name):
     questions, correct = asked(60)
     meter = Meter.of(questions)
-    found = fit_calibrator(meter, meter.outcomes(questions, correct), recalibrator=name)
+    rows = meter.outcomes(questions, correct)
+    found = fit_calibrator(meter, rows, recalibrator=name, **QUICK)
     again = from_dict(json.loads(json.dumps(found.to_dict())))
     assert again.to_dict() == found.to_dict()
     assert again.probability(questions[0]) == found.probability(questions[0])

@@ -398,7 +398,8 @@ def test_a_calibrator_gives_each_question_a_probability():
     questions, gold = drawn(30)
     meter = Meter.of(questions)
     right = survey_questions(questions, FEW, gold=gold).right
-    fitted = fit_calibrator(meter, meter.outcomes(questions, right.tolist()))
+    rows = meter.outcomes(questions, right.tolist())
+    fitted = fit_calibrator(meter, rows, level=0.5, resamples=20)
     found = survey_questions(questions, FEW, calibrator=fitted)
     assert found.probabilities == pytest.approx(fitted.probabilities(questions)[0])
     one = survey_question(questions[0], FEW, calibrator=fitted)
