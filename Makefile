@@ -31,10 +31,10 @@ export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check verify bench docs clean model model-file
+.PHONY: help demo test check coverage verify bench docs clean model model-file
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.local ## install what a first look needs and write demo.html
 	@$(BIN)/nescio demo --html "$(REPORT)"
@@ -51,7 +51,11 @@ check: $(VENV)/.dev ## what CI runs: format, lint, types, layers, docs, tests
 	  || { echo "$$said"; exit 1; }
 	@echo "== docs"; $(STRICT_DOCS)
 	@$(MAKE) --no-print-directory model model-file
-	@echo "== tests"; $(BIN)/python -m pytest --no-header --cov $(SIDE_BY_SIDE)
+	@echo "== tests"; $(BIN)/python -m pytest --no-header $(SIDE_BY_SIDE)
+
+# Apart from `check`: watching every line takes most of the tests' time.
+coverage: $(VENV)/.dev model model-file ## the tests, and which lines they never reach
+	@$(BIN)/python -m pytest -q --cov $(SIDE_BY_SIDE)
 
 verify: $(VENV)/.dev model model-file ## the long checks; writes results/*.json
 	@$(BIN)/nescio models get gemma3-270m --accept-license

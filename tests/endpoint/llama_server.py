@@ -21,7 +21,7 @@ def main() -> None:
     settings.model.path = sys.argv[1]
     settings.n_parallel = 4
     settings.n_ctx = 4 * 512
-    settings.cpuparams.n_threads = 2
+    settings.cpuparams.n_threads = 1  # the tests run side by side on few cores
     settings.port = port
     server = xllamacpp.Server(settings)
     sys.stdout.write(server.listening_address + "\n")
