@@ -37,6 +37,7 @@ NAMES = (
     "DPO",
     "distillation",
     "Jensen–Shannon",
+    "next byte",
 )
 
 

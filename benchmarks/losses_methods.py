@@ -12,16 +12,20 @@ import torch.nn.functional as F  # noqa: N812
 from measuring import Prepared, resident
 
 from nescio.training import (
+    ByteSymbols,
     Distillation,
     HiddenRows,
     PreferenceBatch,
     answer_logp,
+    forward_kl,
     k2,
     k3,
+    next_byte_logp,
     preference_loss,
     tiled_distillation_loss,
     tiled_divergence,
     tiled_exact_kl,
+    tiled_next_byte_logp,
     tiled_token_logp,
 )
 
@@ -132,6 +136,26 @@ def tiled_kl(work: Work) -> torch.Tensor:
     return tiled_exact_kl(work.student_rows(), work.teacher_rows()).mean()
 
 
+def symbols_of(vocab: int) -> ByteSymbols:
+    return ByteSymbols(torch.arange(vocab) % 257)
+
+
+def usual_bytes(work: Work) -> torch.Tensor:
+    """Rows over bytes of all logits at once, by scatter."""
+    logits, taught = usual_logits(work)
+    symbols = symbols_of(len(work.weight))
+    with torch.no_grad():
+        theirs = next_byte_logp(taught, symbols)
+    return forward_kl(next_byte_logp(logits, symbols), theirs).mean()
+
+
+def tiled_bytes(work: Work) -> torch.Tensor:
+    symbols = symbols_of(len(work.weight))
+    with torch.no_grad():
+        theirs = tiled_next_byte_logp(work.teacher_rows(), symbols)
+    return forward_kl(tiled_next_byte_logp(work.student_rows(), symbols), theirs).mean()
+
+
 LOSSES: dict[str, dict[str, Callable[[Work], torch.Tensor]]] = {
     "penalty k2": {
         "plain": lambda work: k2(*usual_logp(work)).mean(),
@@ -151,6 +175,7 @@ LOSSES: dict[str, dict[str, Callable[[Work], torch.Tensor]]] = {
     },
     "distillation": {"plain": usual_distillation, "tiled": tiled_distillation},
     "Jensen–Shannon": {"plain": usual_mixture, "tiled": tiled_mixture},
+    "next byte": {"plain": usual_bytes, "tiled": tiled_bytes},
 }
 
 

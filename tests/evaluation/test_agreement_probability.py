@@ -263,8 +263,43 @@ def test_cross_validation_shows_the_same_without_other_questions():
     assert set(found.after) == set(found.before) == set(found.differences)
 
 
+def test_the_intervals_of_cross_validation_are_of_the_resamples_asked_for():
+    questions, correct = asked(60)
+    meter = Meter.of(questions)
+    rows = meter.outcomes(questions, correct)
+    found = cross_judged(meter, rows, resamples=300)
+    error = found.after["expected_calibration_error"]
+    assert error.recipe.settings["resamples"] == 300
+
+
 def test_all_right_questions_have_no_auroc(fitted):
     questions, _ = asked(20)
     found = judged(fitted, fitted.meter.outcomes(questions, [True] * 20), resamples=200)
     assert "auroc" not in found.before
     assert "auroc" not in found.differences
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("band", "units"), float("inf")),
+        (("band", "units"), 0),
+        (("band", "seed"), None),
+        (("band", "level"), "0.95"),
+        (("questions",), float("inf")),
+        (("questions",), -5),
+        (("meter", "samples"), 10.0),
+        (("meter", "samples"), True),
+        (("meter", "sorting"), [1]),
+        (("meter", "measure"), {}),
+    ],
+)
+def test_a_file_that_is_no_calibrator_is_refused_and_never_crashes(fitted, path, value):
+    fields = json.loads(json.dumps(fitted.to_dict()))
+    *above, last = path
+    place = fields
+    for name in above:
+        place = place[name]
+    place[last] = value
+    with pytest.raises(SchemaError):
+        from_dict(fields)

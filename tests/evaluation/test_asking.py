@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from nescio.evaluation.asking_many import ask_all
 from nescio.evaluation.choosing import chosen_answer
 from nescio.evaluation.consistency_asked import Asked as Survey
 from nescio.evaluation.drawn_answers import Drawing, drawn_answers
+from nescio.evaluation.embedded import EmbeddedSimilarity
 from nescio.evaluation.meter import Meter
 from nescio.evaluation.model_judging import JudgeForm, ModelJudge
 from nescio.kernel import Sampling
@@ -342,6 +344,8 @@ def test_the_user_s_last_message_is_worded_anew():
         ({"draws": 0}, "at least one sample"),
         ({"prompt": " \n"}, "the question is empty"),
         ({"prompt": [{"role": "user", "content": ""}]}, "the question is empty"),
+        ({"gold": ["a", " "]}, "a right answer is empty"),
+        ({"gold": "a"}, "gold is one text"),
         ({"wordings": ["Say it."]}, r"no \{question\}"),
         ({"wordings": ["{question}", "{question}"]}, "stands twice"),
         ({"wordings": "{question}"}, "one text"),
@@ -533,16 +537,118 @@ def test_a_rule_stops_each_of_many_questions_by_itself(letters):
     drawing = Drawing(AdaptiveDraws(rule, seed=1), ONE)
     found = ask_all(letters, {"one": "?", "two": "c?"}, drawing, read=read_by())
     for name, prompt, place in (("one", "?", 0), ("two", "c?", 1)):
-        used = found.stops[name].used
+        used = found.found.stops[name].used
         assert len(found.samples[name]) == used
         whole = drawn_answers(
             letters, [Prompt(text="?"), Prompt(text="c?")], Drawing(Draws(30, 1), ONE)
         )
         texts = [one.text for one in whole.answers[place]]
-        assert found.stops[name] == stopping_point(answers_of(texts).labels, rule)
+        assert found.found.stops[name] == stopping_point(answers_of(texts).labels, rule)
         assert list(found.samples[name].texts) == texts[:used], prompt
+    both = replace(FAST, details=("two",))
+    told = ask_all(
+        letters, {"one": "?", "two": "c?"}, drawing, read=HowRead(survey=both)
+    ).found
+    assert told.details["two"].stop == told.stops["two"]
+    taken = sum(stop.used for stop in told.stops.values())
+    assert told.saved is not None
+    assert number(told.saved.value) == pytest.approx(1 - taken / 60)
 
 
 def test_one_sample_that_is_there_agrees_with_nothing():
     with pytest.raises(NotEnoughData, match="one sample"):
         read_samples(Samples.of("?", ["a"]))
+
+
+def half_a_dozen(tmp_path: Path) -> tuple[Any, ModelJudge]:
+    """A model of two words for one number, and a judge that holds all for the same."""
+    letters = [c for c in map(chr, range(32, 127)) if c != "6"]
+    none = dict.fromkeys(letters, 0.0)
+    model = table_of(
+        tmp_path,
+        ["six", "6", *letters],
+        {(): {"six": 0.6, "6": 0.4, **none}, (":",): {"y": 0.8, "n": 0.2}},
+    )
+    form = JudgeForm("{one} {other}:", ("y",), ("n",))
+    return model, ModelJudge(model, form, chat=False)
+
+
+def test_any_answer_of_a_set_that_a_judge_joined_may_be_the_right_one(tmp_path):
+    model, judge = half_a_dozen(tmp_path)
+    read = read_by(judge=judge)
+    for gold in ("six", "6"):
+        found = ask(model, "?", draws=9, decoding=ONE, read=read, gold=[gold])
+        assert found.found.sets[0].votes == 9
+        assert found.found.right is True, gold
+    many = ask_all(
+        model,
+        {"one": "?", "two": "?"},
+        Drawing(Draws(9), ONE),
+        read=read,
+        gold={"one": ["six"], "two": ["6"]},
+    )
+    assert many.found.right is not None
+    assert many.found.right.tolist() == [True, True]
+
+
+def test_what_a_judge_said_of_many_questions_is_kept_and_told(tmp_path):
+    model, judge = half_a_dozen(tmp_path)
+    asked = {f"q{k}": "?" for k in range(3)}
+    drawing = Drawing(Draws(6), ONE)
+    found = ask_all(model, asked, drawing, read=read_by(judge=judge))
+    assert list(found.verdicts) == list(asked)
+    assert all(len(log) == 2 for log in found.verdicts.values())
+    assert any("said yes to all 6 pairs" in note for note in found.found.notes)
+
+
+class Encoder:
+    """Vectors by the first letter; counts how it is asked."""
+
+    name, settings = "letters", {}
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def vectors(self, texts: Any) -> np.ndarray:
+        self.asked.append(list(texts))
+        return np.array([[ord(text[0]) - 96.0, 1.0] for text in texts])
+
+
+@pytest.mark.parametrize("threshold", [None, 0.99])
+def test_an_encoder_reads_all_texts_of_a_question_at_a_time(threshold):
+    encoder = Encoder()
+    survey = replace(
+        FAST, similarities=(EmbeddedSimilarity(encoder),), threshold=threshold
+    )
+    samples = Samples.of("?", ["a" * 20_000, "b", "c", "d", "b"])
+    read_samples(samples, HowRead(survey=survey))
+    assert [len(texts) for texts in encoder.asked] == [4]
+    assert max(map(len, encoder.asked[0])) == 10_000  # what is compared of a text
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"text": 3},
+        {"total_logp": 5.0},
+        {"total_logp": -(10**400)},
+        {"token_count": "x"},
+        None,
+    ],
+)
+def test_a_journal_with_what_is_no_answer_is_refused_by_its_name(
+    letters, tmp_path, wrong
+):
+    journal = tmp_path / "kept.jsonl"
+    ask(letters, "?", draws=2, decoding=ONE, read=read_by(), journal=journal)
+    heading, first, _ = journal.read_text().splitlines()
+    fields = None if wrong is None else json.loads(first)[1] | wrong
+    journal.write_text(f"{heading}\n{json.dumps([0, fields])}\n")
+    with pytest.raises(SchemaError, match=r"kept\.jsonl: result 0 is no answer"):
+        ask(letters, "?", draws=2, decoding=ONE, read=read_by(), journal=journal)
+
+
+@pytest.mark.parametrize("tokens", [-3, 10**30])
+def test_a_number_of_tokens_that_no_text_has_is_refused(tokens):
+    with pytest.raises(InvalidInput, match="tokens, which no text has"):
+        answers_of(Samples(Prompt(text="?"), (Sample("a", token_count=tokens),) * 2))

@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nescio.calibration.measuring import How
 from nescio.calibration.paired import paired_difference
 from nescio.calibration.ranking import auroc
 from nescio.consistency.adaptive import AdaptiveRule
@@ -25,7 +24,6 @@ from nescio.consistency.similarity import similarities_of_all
 from nescio.consistency.token_level import deep_confidence
 from nescio.consistency.uncertainties import UNCERTAINTIES
 from nescio.errors import InvalidInput, NotEnoughData
-from nescio.evaluation import agreement_judging
 from nescio.evaluation.agreement_probability import fit_calibrator
 from nescio.evaluation.consistency_measures import MEASURES, kind_of_measure
 from nescio.evaluation.consistency_sets import LONGEST
@@ -39,17 +37,6 @@ from nescio.evaluation.meter import Meter
 from nescio.trace import Prompt, Sample, Samples
 from tests.consistency.numbers import number
 from tests.traces import make_candidates, make_trace
-
-
-@pytest.fixture(autouse=True)
-def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calibrators are judged on as few resamples as everything else here."""
-
-    def few(level: float, resamples: int = 200, seed: int = 0) -> How:
-        return How(level, min(resamples, 200), seed)
-
-    monkeypatch.setattr(agreement_judging, "How", few)
-
 
 FEW = Asked(resamples=200, details=0)
 MODEL_FREE = {

@@ -22,6 +22,7 @@ from nescio.evaluation.sample_curve import (
     sample_curve,
 )
 from nescio.outcome import Outcomes
+from nescio.uncertainty import wilson_interval
 from tests.consistency.numbers import number, numbers
 
 QUICK = How(0.9, 200)
@@ -243,3 +244,30 @@ def test_four_systems_are_right_by_their_top_votes(reference_data):
     }
     assert len(rows) == 1319
     assert found == pytest.approx({1: 0.014, 2: 0.512, 3: 0.837, 4: 0.957}, abs=5e-4)
+
+
+def test_questions_that_were_drawn_together_are_one_unit_of_every_interval():
+    questions = [one for one in drawn(20, 6) for _ in range(6)]
+    gold, cluster = ["a"] * 120, [f"c{k // 6}" for k in range(120)]
+    for size in ([3], [6]):
+        (alone,) = sample_curve(questions, gold, sizes=size, how=QUICK)
+        (both,) = sample_curve(questions, gold, sizes=size, cluster=cluster, how=QUICK)
+        assert both.estimates["accuracy"].n_clusters == 20
+        assert both.estimates["accuracy"].value == alone.estimates["accuracy"].value
+        widths = [
+            number(one.estimates["accuracy"].high)
+            - number(one.estimates["accuracy"].low)
+            for one in (alone, both)
+        ]
+        assert widths[1] > 1.7 * widths[0]
+    rows = accuracy_by_votes(questions, gold, cluster=cluster)
+    plain = accuracy_by_votes(questions, gold)
+    for row, free in zip(rows, plain, strict=True):
+        assert row.accuracy.n_clusters == row.questions // 6
+        few = wilson_interval(
+            round(number(row.accuracy.value) * row.questions / 6), row.questions // 6
+        )
+        assert number(row.accuracy.low) == pytest.approx(few.low)
+        assert number(free.accuracy.low) > few.low or row.accuracy.value == 0
+    with pytest.raises(InvalidInput, match="1 clusters for 120"):
+        sample_curve(questions, gold, cluster=["x"])

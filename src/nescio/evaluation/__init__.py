@@ -4,6 +4,10 @@ An extraction and an equivalence are built from a short text by the function of 
 name in `nescio.evaluation.extraction` and `nescio.evaluation.equivalence`.
 """
 
+from nescio.evaluation import adaptive_temperature, thermometer
+from nescio.evaluation.answer_state_reading import answer_states as answer_states
+from nescio.evaluation.answer_state_reading import token_states
+from nescio.evaluation.answer_states import AnswerStates
 from nescio.evaluation.articles import stretches, wikitext_articles
 from nescio.evaluation.builtin_tasks import arithmetic, capitals, last_words
 from nescio.evaluation.equivalence import (
@@ -21,6 +25,11 @@ from nescio.evaluation.equivalence import (
 )
 from nescio.evaluation.extraction import STEPS, Extraction, Step
 from nescio.evaluation.generated import Generated, GeneratedAnswer, generated, judged
+from nescio.evaluation.learned_temperature import LearnedTemperature, Learning
+from nescio.evaluation.learned_temperature_files import (
+    read_learned_temperature,
+    write_learned_temperature,
+)
 from nescio.evaluation.multiple_choice import (
     Choices,
     choices_by_letter,
@@ -42,6 +51,11 @@ from nescio.evaluation.transfer import (
     transfer,
 )
 from nescio.evaluation.true_probability import Judged, TrueForm, true_probability
+from nescio.evaluation.unseen_tasks import (
+    mean_over_tasks,
+    pooled_temperature,
+    unseen_tasks,
+)
 from nescio.evaluation.verbalised import (
     Verbalised,
     ask_confidence,
@@ -49,59 +63,71 @@ from nescio.evaluation.verbalised import (
 )
 
 __all__ = [
-    "Generated",
-    "GeneratedAnswer",
-    "generated",
-    "judged",
-    "Choices",
-    "choices_by_letter",
-    "choices_by_text",
-    "NextTokens",
-    "next_tokens",
-    "next_tokens_of",
-    "next_token_estimates",
-    "next_token_survey",
-    "next_token_temperature",
-    "aligned",
-    "halves",
-    "Reply",
-    "replies",
-    "Domain",
-    "Transferred",
-    "alignment_differences",
-    "by_group",
-    "transfer",
-    "Judged",
-    "TrueForm",
-    "true_probability",
-    "Verbalised",
-    "ask_confidence",
-    "verbalised_confidence",
-    "stretches",
-    "wikitext_articles",
-    "EQUIVALENCES",
-    "STEPS",
+    "AnswerStates",
     "Boolean",
     "Choice",
+    "Choices",
     "Dated",
+    "Domain",
+    "EQUIVALENCES",
     "Equivalence",
     "Exact",
     "Extraction",
+    "Generated",
+    "GeneratedAnswer",
+    "Judged",
     "Layout",
+    "LearnedTemperature",
+    "Learning",
     "Near",
+    "NextTokens",
     "Normalised",
     "Numeric",
     "Question",
     "QuestionFields",
+    "Reply",
+    "STEPS",
     "Step",
     "Task",
+    "Transferred",
+    "TrueForm",
+    "Verbalised",
+    "adaptive_temperature",
+    "aligned",
+    "alignment_differences",
+    "answer_states",
     "arithmetic",
+    "ask_confidence",
     "asked",
+    "by_group",
     "capitals",
+    "choices_by_letter",
+    "choices_by_text",
+    "generated",
+    "halves",
     "is_right",
+    "judged",
     "last_words",
+    "mean_over_tasks",
+    "next_token_estimates",
+    "next_token_survey",
+    "next_token_temperature",
+    "next_tokens",
+    "next_tokens_of",
+    "pooled_temperature",
+    "read_learned_temperature",
     "read_questions",
     "read_task",
+    "replies",
     "sets_of",
+    "stretches",
+    "thermometer",
+    "token_states",
+    "transfer",
+    "true_probability",
+    "unseen_tasks",
+    "verbalised_confidence",
+    "wikitext_articles",
     "with_examples",
+    "write_learned_temperature",
 ]

@@ -56,13 +56,14 @@ def judged(
     return _judged(outcomes, calibrator.apply(outcomes), how)
 
 
-def cross_judged(
+def cross_judged(  # noqa: PLR0913 - what is fitted to what, and the intervals
     meter: Meter,
     outcomes: Outcomes,
     *,
     recalibrator: str = "beta",
     folds: int = 5,
     level: float = 0.95,
+    resamples: int = 2000,
     seed: int = 0,
 ) -> Judged:
     """The same by cross-validation: each question by a fit to the others' folds.
@@ -70,7 +71,8 @@ def cross_judged(
     Args:
         meter, outcomes, recalibrator: as for `fit_calibrator`.
         folds: how many; what shares a cluster stays together.
-        level, seed: of the intervals, the deal and the resamples.
+        level, resamples: of the intervals.
+        seed: of the deal and the resamples.
 
     Raises:
         InvalidInput, NotEnoughData: as `fit_calibrator` and `cross_validated`.
@@ -81,7 +83,7 @@ def cross_judged(
     after = cross_validated(family, outcomes, folds=folds, seed=seed).data
     if not isinstance(after, Outcomes):
         raise InvalidInput("the recalibrator gave no outcomes")
-    return _judged(outcomes, after, How(level, seed=seed))
+    return _judged(outcomes, after, How(level, resamples, seed))
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from nescio.errors import InvalidInput, NotEnoughData, SchemaError
 from nescio.evaluation.meter import Meter
 from nescio.evaluation.parts import part_of
 from nescio.outcome import Estimate, Outcomes, Recipe
-from nescio.outcome.fields import floats, object_of
+from nescio.outcome.fields import floats, object_of, whole
 from nescio.uncertainty import MINIMUM_UNITS
 from nescio.uncertainty.resampling import expanded_tail
 
@@ -319,24 +319,27 @@ def from_dict(fields: Any) -> AgreementCalibrator:
     if not isinstance(name, str) or name not in RECALIBRATORS:
         raise SchemaError(f"recalibrator is {name!r:.40}: {', '.join(RECALIBRATORS)}")
     _check_columns(columns)
+    numbers = {**band, **measured, "questions": given["questions"]}
+    counts = ("resamples", "seed", "units", "samples", "questions")
+    whole([numbers[count] for count in counts], "a number of a calibrator")
+    if min(numbers["units"], numbers["questions"]) < 1:
+        raise SchemaError("a calibrator was fitted to at least one question")
+    if not isinstance(measured["sorting"], Mapping):
+        raise SchemaError(f"sorting is {measured['sorting']!r:.40}: a recipe is needed")
     try:
         meter = Meter(**measured)
         how = How(band["level"], band["resamples"], band["seed"])
-        units, questions = int(band["units"]), int(given["questions"])
-        limits = Band(
-            *columns.values(),
-            level=how.level,
-            resamples=how.resamples,
-            seed=how.seed,
-            units=units,
-        )
     except (TypeError, ValueError) as error:
         raise SchemaError(f"not an agreement calibrator: {error}") from error
     limits = Band(
-        **columns, level=how.level, resamples=how.resamples, seed=how.seed, units=units
+        **columns,
+        level=how.level,
+        resamples=how.resamples,
+        seed=how.seed,
+        units=band["units"],
     )
     fitted = RECALIBRATORS[name].module.from_dict(inner)
-    return AgreementCalibrator(meter, fitted, limits, questions)
+    return AgreementCalibrator(meter, fitted, limits, given["questions"])
 
 
 def _check_columns(columns: Mapping[str, np.ndarray]) -> None:

@@ -17,6 +17,7 @@ from nescio.evaluation.asking_notes import asking_notes, wording_notes
 from nescio.evaluation.asking_rules import (
     HowRead,
     check_asking,
+    check_gold,
     gold_same,
     prompts_of,
 )
@@ -24,7 +25,6 @@ from nescio.evaluation.choosing import Chosen, chosen_answer, said_in
 from nescio.evaluation.consistency_found import AnswerSet, QuestionFound
 from nescio.evaluation.consistency_survey import survey_question
 from nescio.evaluation.drawn_answers import Drawing, OnSample, drawn_answers
-from nescio.evaluation.embedded import EmbeddedSimilarity
 from nescio.evaluation.model_judging import JudgedBy, Verdict, judged_by
 from nescio.evaluation.wordings import Wordings, wordings_found
 from nescio.models.protocol import Tokenized
@@ -169,6 +169,7 @@ def ask(  # noqa: PLR0913 - what is asked, how it is drawn, read, kept and told
     prompts = prompts_of(asked, wordings)
     drawing = Drawing(_draws(draws), decoding or Decoding(), chat)
     check_asking(asked, wordings, drawing, how)
+    check_gold(gold)
     drawn = drawn_answers(
         model,
         prompts,
@@ -224,14 +225,14 @@ def read_samples(
     judged = JudgedBy(answers)
     if how.judge is not None:
         judged = judged_by(how.judge, answers, said=said_in(answers, how.sorting))
-    found = _surveyed(judged.answers, samples, how, gold)
+    found = _surveyed(judged, answers, samples, how, gold=gold)
     limits = {"level": how.survey.level, "seed": how.survey.seed}
     chosen = chosen_answer(found.answers, how.choose, sorting=how.sorting, **limits)
     cut = sum(sample.stop == "length" for sample in samples.answers)
     own = asking_notes(found, chosen, how.sorting, cut=cut)
     notes = dict.fromkeys((*found.notes, *judged.notes, *own))
-    told = replace(found, stop=stop, notes=tuple(notes))
     said = said_in(found.answers, how.sorting)
+    told = replace(found, stop=stop, notes=tuple(notes), said=said)
     return QuestionAsked(
         samples.prompt, samples, told, chosen, said, verdicts=judged.log
     )
@@ -264,14 +265,16 @@ def together(
 
 
 def _surveyed(
-    answers: Answers, samples: Samples, how: HowRead, gold: Sequence[str]
+    judged: JudgedBy,
+    answers: Answers,
+    samples: Samples,
+    how: HowRead,
+    *,
+    gold: Sequence[str],
 ) -> QuestionFound:
-    for by in how.survey.similarities:
-        if isinstance(by, EmbeddedSimilarity):
-            by.prepare(answers.texts)
     return survey_question(
         answers,
-        how.survey,
+        replace(how.survey, join=lambda _: judged.answers),
         traces=samples,
         calibrator=how.calibrator,
         gold=gold,

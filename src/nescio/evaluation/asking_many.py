@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Float
 
 from nescio.consistency.adaptive import StoppingPoint
+from nescio.consistency.adaptive_sampling import AdaptiveDraws
+from nescio.consistency.adaptive_saved import saved_share
 from nescio.consistency.answers import Answers, answers_of
 from nescio.errors import InvalidInput, SchemaError
 from nescio.evaluation.asking import sized, together
@@ -25,8 +27,7 @@ from nescio.evaluation.consistency_asked import Gold
 from nescio.evaluation.consistency_found import QuestionsFound
 from nescio.evaluation.consistency_survey import survey_questions
 from nescio.evaluation.drawn_answers import Drawing, OnSample, drawn_answers
-from nescio.evaluation.embedded import EmbeddedSimilarity
-from nescio.evaluation.model_judging import judged_by
+from nescio.evaluation.model_judging import JudgedBy, Verdict, judged_by
 from nescio.evaluation.wordings import pair_agreements
 from nescio.outcome import Estimate, Recipe
 from nescio.trace import Prompt, Samples
@@ -43,17 +44,17 @@ class QuestionsAsked:
 
     Args:
         samples: by the id of the question, in the order of the draws.
-        found: all that is known of them.
-        stops: by id where a rule stopped; empty: a fixed number was drawn.
+        found: all that is known of them, also where a rule stopped.
         wordings: mean agreement within and across wordings, and the difference, with
             intervals over questions; empty: there is one wording.
+        verdicts: by id what a judge said of pairs of answers.
         settings: all that decides the samples and the sets, as JSON values.
     """
 
     samples: Mapping[str, Samples]
     found: QuestionsFound
-    stops: Mapping[str, StoppingPoint]
     wordings: Mapping[str, Estimate]
+    verdicts: Mapping[str, tuple[Verdict, ...]]
     settings: Mapping[str, Any]
 
     def __repr__(self) -> str:
@@ -112,10 +113,11 @@ def ask_all(  # noqa: PLR0913 - what is asked, how it is drawn, read, kept and t
         mine = drawn.answers[place * each : (place + 1) * each]
         samples[name], owner = together(prompt, mine, wordings)
         owners.append(owner)
-    answers = [_read(samples[name], name, how) for name in asked]
+    answers = [answers_of(samples[name], how.sorting, id=name) for name in asked]
+    judged = {one.id: _judged(one, how) for one in answers}
     found = survey_questions(
         answers,
-        sized(how, model).survey,
+        replace(sized(how, model).survey, join=lambda one: judged[one.id].answers),
         gold=None if gold is None else _gold(gold, how),
         traces=samples,
         calibrator=how.calibrator,
@@ -124,11 +126,18 @@ def ask_all(  # noqa: PLR0913 - what is asked, how it is drawn, read, kept and t
         "model": model.origin.to_dict(),
         **drawing.settings,
         "wordings": list(wordings),
-        "sorting": dict(answers[0].recipe),
+        "sorting": dict(found.questions[0].recipe),
     }
-    stops = dict(zip(asked, drawn.stops or (), strict=False))
     between = _between(found.questions, owners, each, how) if each > 1 else {}
-    return QuestionsAsked(samples, found, stops, between, settings)
+    stops = dict(zip(asked, drawn.stops or (), strict=False))
+    told = _told(found, stops, drawing, [one.log for one in judged.values()])
+    details = {
+        name: replace(one, said=said_in(one.answers, how.sorting))
+        for name, one in told.details.items()
+    }
+    told = replace(told, details=details)
+    verdicts = {name: one.log for name, one in judged.items() if one.log}
+    return QuestionsAsked(samples, told, between, verdicts, settings)
 
 
 def _prompts(
@@ -150,15 +159,32 @@ def _prompts(
     return found
 
 
-def _read(samples: Samples, name: str, how: HowRead) -> Answers:
-    answers = answers_of(samples, how.sorting, id=name)
-    for by in how.survey.similarities:
-        if isinstance(by, EmbeddedSimilarity):
-            by.prepare(answers.texts)
+def _judged(answers: Answers, how: HowRead) -> JudgedBy:
     if how.judge is None:
-        return answers
-    said = said_in(answers, how.sorting)
-    return judged_by(how.judge, answers, said=said).answers
+        return JudgedBy(answers)
+    return judged_by(how.judge, answers, said=said_in(answers, how.sorting))
+
+
+def _told(
+    found: QuestionsFound,
+    stops: Mapping[str, StoppingPoint],
+    drawing: Drawing,
+    logs: Sequence[Sequence[Verdict]],
+) -> QuestionsFound:
+    """With where a rule stopped, and what has to be known of a judge's verdicts."""
+    log = tuple(verdict for one in logs for verdict in one)
+    notes = JudgedBy(found.questions[0], log).notes
+    found = replace(found, notes=tuple(dict.fromkeys((*found.notes, *notes))))
+    if not isinstance(drawing.draws, AdaptiveDraws):
+        return found
+    rule = drawing.draws.rule
+    used = np.array([stops[one.id].used for one in found.questions], dtype=np.int64)
+    allowed = np.full(len(used), rule.most, dtype=np.int64)
+    saved = saved_share(used, allowed, settings=rule.settings)
+    details = {
+        name: replace(one, stop=stops[name]) for name, one in found.details.items()
+    }
+    return replace(found, stops=stops, saved=saved, details=details)
 
 
 def _gold(gold: Mapping[str, Sequence[str]], how: HowRead) -> Gold:

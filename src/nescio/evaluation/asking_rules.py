@@ -18,7 +18,14 @@ from nescio.evaluation.model_judging import ModelJudge
 from nescio.evaluation.wordings import worded
 from nescio.trace import Prompt
 
-__all__ = ["HowRead", "check_asking", "check_calibrator", "gold_same", "prompts_of"]
+__all__ = [
+    "HowRead",
+    "check_asking",
+    "check_calibrator",
+    "check_gold",
+    "gold_same",
+    "prompts_of",
+]
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,21 @@ def check_asking(
     if read.calibrator is not None:
         samples = None if adaptive else drawing.most * asked
         check_calibrator(read.calibrator, read, samples)
+
+
+def check_gold(gold: Sequence[str]) -> None:
+    """Refuse a right answer that is empty before anything is drawn.
+
+    Raises:
+        InvalidInput: one text in place of a list, or an empty one.
+
+    Example:
+        >>> check_gold(["12", "twelve"])
+    """
+    if isinstance(gold, str):
+        raise InvalidInput("gold is one text; give a list of right answers")
+    if not all(one.strip() for one in gold):
+        raise InvalidInput("a right answer is empty: nothing could be right")
 
 
 def check_calibrator(

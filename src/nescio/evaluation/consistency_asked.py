@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from nescio.consistency.adaptive import AdaptiveRule
+from nescio.consistency.answers import Answers
 from nescio.consistency.choices import check_choice
 from nescio.consistency.dataset import Same
 from nescio.consistency.judging import Link
@@ -39,6 +41,8 @@ class Asked:
         vocabulary_size: of the model, for limits of self-certainty; None: not known.
         clusters: by id what questions were drawn together; None: independent.
         groups: by id the group of a question, shown group by group; None: none.
+        join: joins sets that say the same, as a judge does, before a threshold does;
+            None: nothing does. A joined set is right if one of its answers is.
 
     Raises:
         InvalidInput: what is none of these.
@@ -63,6 +67,7 @@ class Asked:
     vocabulary_size: int | None = None
     clusters: Mapping[str, str] | None = None
     groups: Mapping[str, str] | None = None
+    join: Callable[[Answers], Answers] | None = None
 
     def __post_init__(self) -> None:
         check_convention(self.convention)
@@ -90,6 +95,17 @@ class Asked:
     def limits(self) -> dict[str, Any]:
         """Level, resamples and seed, as measures take them."""
         return {"level": self.level, "resamples": self.resamples, "seed": self.seed}
+
+    @property
+    def fewest(self) -> dict[str, Any]:
+        """The same with no more resamples than the level needs, where each is dear."""
+        least = math.ceil(round(10.0 / (1.0 - self.level), 9))
+        return {**self.limits, "resamples": min(self.resamples, least)}
+
+    def clusters_of(self, questions: Sequence[Answers]) -> list[str] | None:
+        """What each question was drawn together with; None: independent."""
+        clusters = self.clusters
+        return None if clusters is None else [clusters[one.id] for one in questions]
 
     @property
     def settings(self) -> dict[str, Any]:

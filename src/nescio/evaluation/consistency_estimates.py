@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from nescio.consistency.agreement import (
     agreement,
@@ -52,6 +50,7 @@ from nescio.trace import Samples
 
 __all__ = ["question_estimates"]
 
+_MANY = 200  # samples, above which redraws are no more than the level needs
 _VOTES: Mapping[str, Callable[..., Estimate]] = {
     "agreement": agreement,
     "first_second_distance": first_second_distance,
@@ -148,10 +147,10 @@ def _estimate(
 ) -> Estimate:
     plain = name.partition("@")[0]
     if plain in _VOTES:
-        how = {"convention": asked.convention, **asked.limits}
-        return _VOTES[plain](answers, **how)
+        limits = asked.limits if len(answers) <= _MANY else asked.fewest
+        return _VOTES[plain](answers, convention=asked.convention, **limits)
     if plain in _PAIRS:
-        return _PAIRS[plain](near, **_fewer(asked))
+        return _PAIRS[plain](near, **asked.fewest)
     if plain in _TEXTS:
         return _TEXTS[plain](answers)
     if plain in _DRAWS:
@@ -166,9 +165,3 @@ def _estimate(
     if asked.vocabulary_size is None:
         raise InvalidInput(f"{plain} needs the size of the model's vocabulary")
     return mean_self_certainty(traces, vocabulary_size=asked.vocabulary_size)
-
-
-def _fewer(asked: Asked) -> dict[str, Any]:
-    """No more resamples than the level needs: each takes the spectrum of a graph."""
-    least = math.ceil(round(10.0 / (1.0 - asked.level), 9))
-    return {**asked.limits, "resamples": min(asked.resamples, least)}

@@ -25,7 +25,7 @@ from nescio.evaluation.agreement_judging import Judged
 from nescio.evaluation.sample_curve import CurvePoint, VoteAccuracy
 from nescio.outcome import Estimate
 
-__all__ = ["AnswerSet", "MeasureFound", "QuestionFound", "QuestionsFound"]
+__all__ = ["AnswerSet", "MeasureFound", "QuestionFound", "QuestionsFound", "RiskBand"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class QuestionFound:
         right: whether the leading answer is right; None: no gold.
         stop: where adaptive sampling stopped; None: a fixed number was drawn.
         notes: what has to be known to read all this.
+        said: the answer in every sample as it stands there; empty: not known.
     """
 
     answers: Answers
@@ -79,6 +80,21 @@ class QuestionFound:
     right: bool | None = None
     stop: StoppingPoint | None = None
     notes: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class RiskBand:
+    """How far a risk-coverage curve may be off, point by point.
+
+    Args:
+        low, high: limits of the risk at each of its points.
+        level: the coverage aimed at.
+    """
+
+    low: Float[np.ndarray, " points"]
+    high: Float[np.ndarray, " points"]
+    level: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +110,7 @@ class MeasureFound:
             questions, with the p-value; None for the reference itself.
         diagram: reliability, with intervals and null band; None for an uncertainty.
         coverage: accuracy among the questions it is surest of.
+        band: limits of that, over questions.
     """
 
     rises_with: str
@@ -101,6 +118,7 @@ class MeasureFound:
     difference: Estimate | None = None
     diagram: ReliabilityDiagram | None = None
     coverage: RiskCoverage | None = None
+    band: RiskBand | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +142,8 @@ class QuestionsFound:
         details: some questions in full, by id, for the page.
         notes: what has to be known to read all this.
         adaptive: what adaptive sampling would have saved; None: not asked for.
+        stops: by id where a rule stopped when they were drawn; empty: none did.
+        saved: the share of the samples allowed that it did not draw; None: none did.
         groups: by the name of a group the mean of the reference measure and, with
             gold, ``accuracy``; empty: there are no groups.
     """
@@ -143,4 +163,6 @@ class QuestionsFound:
     details: Mapping[str, QuestionFound] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     adaptive: AdaptiveAnswers | None = None
+    stops: Mapping[str, StoppingPoint] = field(default_factory=dict)
+    saved: Estimate | None = None
     groups: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)

@@ -15,7 +15,6 @@ from nescio.calibration.measuring import How
 from nescio.calibration.paired import paired_difference
 from nescio.calibration.ranking import auroc
 from nescio.calibration.reliability import reliability_diagram
-from nescio.calibration.risk_coverage import RiskCoverage, risk_coverage_curve
 from nescio.calibration.scoring import brier_score, log_loss
 from nescio.calibration.selective import area_under_risk_coverage
 from nescio.consistency.agreement import CONFIDENCES
@@ -24,6 +23,11 @@ from nescio.consistency.dataset import Leaders, means_over_questions
 from nescio.errors import InvalidInput
 from nescio.evaluation.agreement_judging import cross_judged
 from nescio.evaluation.consistency_asked import Asked
+from nescio.evaluation.consistency_coverage import (
+    coverage_band,
+    coverage_of,
+    redrawn_rows,
+)
 from nescio.evaluation.consistency_found import MeasureFound, QuestionsFound
 from nescio.evaluation.consistency_measures import kind_of_measure
 from nescio.evaluation.consistency_sets import Sorted, gold_keys
@@ -35,7 +39,6 @@ __all__ = ["PROBABILITIES", "Rows", "Steps", "doubtful", "grouped", "judged_by_g
 
 PROBABILITIES = (*CONFIDENCES, "lexical_similarity", "semantic_density")
 """Measures in [0, 1] that may be read as a probability, and are judged as one."""
-_POINTS = 100  # of a risk-coverage curve
 _SAME = 12  # digits in which two numbers of a measure are equal
 _SUBSETS = 20_000  # of samples, all questions together, at each size of the curve
 
@@ -90,13 +93,12 @@ class Rows:
 
     def outcomes(self, confidence: Float[np.ndarray, " questions"]) -> Outcomes:
         """A confidence for each question beside its verdict."""
-        ids = [one.answers.id for one in self.sets]
-        clusters = self.asked.clusters
+        questions = [one.answers for one in self.sets]
         return Outcomes.of(
             confidence,
             self.right,
-            ids=ids,
-            cluster=None if clusters is None else [clusters[name] for name in ids],
+            ids=[one.id for one in questions],
+            cluster=self.asked.clusters_of(questions),
         )
 
 
@@ -120,10 +122,10 @@ def judged_by_gold(found: QuestionsFound, rows: Rows, steps: Steps) -> Questions
             f"all {len(right):,} leading answers are {which}: nothing tells whether a "
             "measure ranks them, so there is no AUROC and no calibrator"
         )
-    measures = {}
+    measures, redrawn = {}, redrawn_rows(reference, How(**asked.limits))
     for name, column in found.columns.items():
         other = None if name == found.reference else reference
-        measures[name] = _measure(name, column, rows, reference=other)
+        measures[name] = _measure(name, column, rows, reference=other, redrawn=redrawn)
         steps.done()
     several = sum(int(one.sum() > 1) for one in rows.rights)
     if several:
@@ -175,9 +177,7 @@ def grouped(
                 Outcomes.of(
                     np.full(len(right), 0.5),
                     right,
-                    cluster=None
-                    if asked.clusters is None
-                    else [asked.clusters[one.id] for one in part],
+                    cluster=asked.clusters_of(part),
                 ),
                 **asked.limits,
             )
@@ -227,6 +227,7 @@ def _measure(
     rows: Rows,
     *,
     reference: Outcomes | None,
+    redrawn: Float[np.ndarray, "resamples n"] | None,
 ) -> MeasureFound:
     how = rows.asked.limits
     outcomes = rows.outcomes(_sureness(column, name))
@@ -248,27 +249,14 @@ def _measure(
     difference = None
     if ranks and reference is not None:
         difference = paired_difference("auroc", outcomes, reference, **how)
+    coverage = coverage_of(outcomes, column)
     return MeasureFound(
         kind_of_measure(name).rises_with,
         estimates,
         difference,
         diagram,
-        _coverage(outcomes, column),
-    )
-
-
-def _coverage(outcomes: Outcomes, column: Float[np.ndarray, " n"]) -> RiskCoverage:
-    """At most so many points, the last among them; confidence is the measure's own."""
-    curve = risk_coverage_curve(outcomes)
-    order = np.argsort(-outcomes.confidence, kind="stable")
-    n = len(column)
-    kept = np.unique(np.ceil(np.linspace(0, n, min(n, _POINTS) + 1)[1:]).astype(int))
-    kept -= 1
-    return RiskCoverage(
-        curve.coverage[kept],
-        curve.risk[kept],
-        column[order][kept].astype(np.float64),
-        curve.attainable[kept],
+        coverage,
+        coverage_band(coverage, outcomes, redrawn, how=How(**how)),
     )
 
 
@@ -284,8 +272,7 @@ def _calibrated(found: QuestionsFound, rows: Rows) -> tuple[Any, list[str]]:
             meter,
             outcomes,
             recalibrator=asked.recalibrator,
-            level=asked.level,
-            seed=asked.seed,
+            **asked.limits,
         )
     except InvalidInput as error:
         return None, [f"no calibrator: {error}"]
@@ -300,15 +287,19 @@ def _curves(found: QuestionsFound, rows: Rows) -> tuple[tuple, tuple, list[str]]
     keys = gold_keys(rows.sets, rows.rights, leaders)
     measure = found.reference if found.reference in CONFIDENCES else "agreement"
     subsets = max(1, min(10, _SUBSETS // len(keys)))
+    cluster = asked.clusters_of(found.questions)
     try:
         curve = sample_curve(
             found.questions,
             keys,
             measure=measure,
             subsamples=subsets,
+            cluster=cluster,
             how=How(**asked.limits),
         )
-        votes = accuracy_by_votes(found.questions, keys, level=asked.level)
+        votes = accuracy_by_votes(
+            found.questions, keys, cluster=cluster, level=asked.level
+        )
     except InvalidInput as error:
         return (), (), [f"no curve against the number of samples: {error}"]
     return curve, votes, []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -66,10 +65,8 @@ def least_risks(
         >>> least_risks([samples], "edit", Asked()).found[0].text
         'yes it is'
     """
-    limits = asked.limits
-    if len(questions) > 1:  # the interval of each is not shown: as few as will do
-        least = math.ceil(round(10.0 / (1.0 - asked.level), 9))
-        limits = {**limits, "resamples": min(asked.resamples, least)}
+    # Of several the interval of each is not shown: as few resamples as will do.
+    limits = asked.fewest if len(questions) > 1 else asked.limits
     found: list[LeastRisk | None] = []
     for done, answers in enumerate(questions, start=1):
         valid = answers.leader is not None
@@ -115,11 +112,9 @@ def _outcomes(
     right: Sequence[bool], questions: Sequence[Answers], asked: Asked
 ) -> Outcomes:
     """Rows without a confidence of their own: only their verdicts count."""
-    ids = [answers.id for answers in questions]
-    clusters = asked.clusters
     return Outcomes.of(
         np.full(len(right), 0.5),
         list(right),
-        ids=ids,
-        cluster=None if clusters is None else [clusters[name] for name in ids],
+        ids=[answers.id for answers in questions],
+        cluster=asked.clusters_of(questions),
     )

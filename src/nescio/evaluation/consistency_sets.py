@@ -73,19 +73,29 @@ def sorted_sets(questions: Sequence[Answers], asked: Asked) -> list[Sorted]:
 
     Compared are the answers (the keys of the sets), so what was the same before stays
     together.
+
+    Raises:
+        InvalidInput: sets that were joined are of other samples.
     """
+    given = [Sorted(_as_joined(one, asked), one) for one in questions]
     if asked.threshold is None:
-        return [Sorted(answers, answers) for answers in questions]
-    there = [answers for answers in questions if answers.keys]
+        return given
+    there = [one.answers for one in given if one.answers.keys]
     keys = [shortened(_of_keys(answers)) for answers in there]
     compared = iter(similarities_of_all(keys, by=asked.similarities[0]))
-    found = []
-    for answers in questions:
-        if answers.keys:
-            found.append(_joined(answers, next(compared).matrix, asked))
-        else:
-            found.append(Sorted(answers, answers))
-    return found
+    return [
+        _joined(one, next(compared).matrix, asked) if one.answers.keys else one
+        for one in given
+    ]
+
+
+def _as_joined(answers: Answers, asked: Asked) -> Answers:
+    if asked.join is None:
+        return answers
+    joined = asked.join(answers)
+    if joined.texts != answers.texts:
+        raise InvalidInput("the sets that were joined are those of other samples")
+    return joined
 
 
 def _of_keys(answers: Answers) -> Answers:
@@ -96,9 +106,9 @@ def _of_keys(answers: Answers) -> Answers:
 
 
 def _joined(
-    answers: Answers, near: Float[np.ndarray, "sets sets"], asked: Asked
+    given: Sorted, near: Float[np.ndarray, "sets sets"], asked: Asked
 ) -> Sorted:
-    least = asked.threshold
+    answers, least = given.answers, asked.threshold
     if asked.link == "complete_link":
         sets = complete_link(
             near, threshold=least, texts=answers.keys, votes=answers.votes
@@ -115,7 +125,8 @@ def _joined(
         },
     }
     triples = non_transitive_triples(near, threshold=least)
-    return Sorted(answers_with_sets(answers, labels, recipe=recipe), answers, triples)
+    joined = answers_with_sets(answers, labels, recipe=recipe)
+    return Sorted(joined, given.before, triples)
 
 
 def same_as_gold(same: Same | None, questions: Sequence[Answers]) -> Same:

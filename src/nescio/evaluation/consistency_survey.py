@@ -67,6 +67,7 @@ from nescio.trace import Samples
 __all__ = ["Asked", "Gold", "survey_question", "survey_questions"]
 
 Progress = Callable[[int, int], None]
+_MANY = 200  # samples, above which redraws are no more than the level needs
 _AT_ONCE = 500  # questions that are compared at a time, so that progress is seen
 
 
@@ -221,13 +222,14 @@ def _question(
     leader, calibrator = answers.leader, known.calibrator
     probability = None if calibrator is None else calibrator.probability(answers)
     short = shortened(answers).texts
+    limits = how.limits if len(answers) <= _MANY else how.fewest
     return QuestionFound(
         answers,
         estimates,
         answer_sets(answers, how, alike[shown[0]], right),
         {name: alike[name] for name in names},
         found.triples,
-        divergence(short if traces is None else traces, **how.limits),
+        divergence(short if traces is None else traces, **limits),
         probability,
         gold,
         None if right is None else leader is not None and bool(right[leader]),
@@ -276,7 +278,8 @@ def _means(
 def _adaptive(questions: Sequence[Answers], asked: Asked) -> AdaptiveAnswers | None:
     if asked.rule is None:
         return None
-    return adaptive_answers(questions, asked.rule, **asked.limits)
+    cluster = asked.clusters_of(questions)
+    return adaptive_answers(questions, asked.rule, cluster=cluster, **asked.limits)
 
 
 def _detailed(

@@ -8,6 +8,7 @@ and ends with what it would have ended with at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from nescio.consistency.adaptive import StoppingPoint, stopping_point
 from nescio.consistency.adaptive_sampling import AdaptiveDraws, adaptive_stream
 from nescio.consistency.answers import Sorting, answers_of
 from nescio.decoding import Decoding, Draws, sample_stream
-from nescio.errors import CapabilityError, InvalidInput, SchemaError
+from nescio.errors import CapabilityError, InvalidInput, NescioError, SchemaError
 from nescio.evaluation.journal import Journal, digest_of
 from nescio.trace import Prompt, Sample, Samples
 
@@ -107,7 +108,8 @@ def drawn_answers(
         on_sample: called with those of the journal first, in the order of the draws.
 
     Raises:
-        InvalidInput: no prompts, a journal of another model, other prompts or settings.
+        InvalidInput: no prompts, a journal of another model, other prompts or settings,
+            or one that another run is at work on.
         SchemaError: a journal that is damaged.
         CapabilityError: a source that ended without all that was asked of it.
 
@@ -123,17 +125,18 @@ def drawn_answers(
     tell = on_sample or _silent
     kept = None if journal is None else _Kept.of(journal, model, prompts, drawing)
     found: list[dict[int, Sample]] = [{} for _ in prompts]
-    for number, answer in [] if kept is None else kept.read():
-        if answer.draw < drawing.most:
+    with nullcontext() if kept is None else kept.journal.held():
+        for number, answer in [] if kept is None else kept.read():
+            if answer.draw < drawing.most:
+                found[number][answer.draw] = answer
+                tell(number, answer)
+        for number, answer in _stream(
+            model, prompts, drawing, found=found, sorting=sorting
+        ):
+            if kept is not None:
+                kept.append(number, answer)
             found[number][answer.draw] = answer
             tell(number, answer)
-    for number, answer in _stream(
-        model, prompts, drawing, found=found, sorting=sorting
-    ):
-        if kept is not None:
-            kept.append(number, answer)
-        found[number][answer.draw] = answer
-        tell(number, answer)
     return _all_of(found, drawing, sorting, model)
 
 
@@ -219,9 +222,13 @@ class _Kept:
         self.journal.append(answer.draw * self.prompts + number, fields)
 
     def _sample(self, place: int, fields: Any) -> Sample:
-        prompt = _NOTHING.to_dict()
-        wrapped = {"prompt": prompt, "answers": [fields]}
-        (answer,) = Samples.from_dict(wrapped).answers
+        wrapped = {"prompt": _NOTHING.to_dict(), "answers": [fields]}
+        try:
+            (answer,) = Samples.from_dict(wrapped).answers
+        except (NescioError, OverflowError) as error:
+            raise SchemaError(
+                f"{self.journal.path}: result {place} is no answer: {error}"
+            ) from error
         if answer.draw != place // self.prompts:
             raise SchemaError(
                 f"{self.journal.path}: result {place} is draw {answer.draw}, not "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 
 from nescio.errors import InvalidInput
 from nescio.models.embedding import Embeds
@@ -51,6 +52,18 @@ class EmbeddedSimilarity:
                 "it has no direction"
             )
         self._known.update(zip(new, vectors / sizes[:, None], strict=True))
+
+    def matrix(self, texts: Sequence[str]) -> Float[np.ndarray, "n n"]:
+        """How alike every two of some texts are; they are read together.
+
+        Raises:
+            InvalidInput: as `prepare`.
+        """
+        self.prepare(texts)
+        vectors = np.stack([self._known[text] for text in texts])
+        found = np.clip((1.0 + vectors @ vectors.T) / 2.0, 0.0, 1.0)
+        np.fill_diagonal(found, 1.0)
+        return found
 
     def __call__(self, one: str, other: str) -> float:
         """How alike the two are."""

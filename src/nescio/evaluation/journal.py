@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +40,42 @@ class Journal:
     path: Path
     heading: Mapping[str, Any]
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Read and write alone: two runs would each draw what the other draws.
+
+        Raises:
+            InvalidInput: another run is at work on the file, or nothing can be written
+                beside it.
+        """
+        from filelock import FileLock, Timeout
+
+        real = self.path.resolve()
+        if not real.parent.is_dir():  # which a lock would make
+            raise InvalidInput(
+                f"{self.path} cannot be written: {real.parent} is no directory"
+            )
+        lock = FileLock(real.with_name(f".{real.name}.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            if not Path(lock.lock_file).exists():  # a place that takes no files
+                raise InvalidInput(
+                    f"{self.path} cannot be written: {real.parent} takes no files"
+                ) from error
+            raise InvalidInput(
+                f"another run is at work on {self.path}: wait for it, or name another "
+                "file"
+            ) from error
+        except OSError as error:
+            raise self._unusable("written", error) from error
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # while it is held: nobody else's
+                Path(lock.lock_file).unlink()
+            lock.release()
+
     def read(self) -> dict[int, Any]:
         """The results there are; a last line that was not finished is cut off.
 
@@ -51,7 +90,7 @@ class Journal:
         whole = raw[: raw.rfind(b"\n") + 1]
         if len(whole) < len(raw):
             try:
-                self.path.write_bytes(whole)
+                os.truncate(self.path, len(whole))  # what is whole is never rewritten
             except OSError as error:
                 raise self._unusable("written", error) from error
         lines = whole.splitlines()
@@ -83,9 +122,8 @@ class Journal:
         """
         try:
             with self.path.open("ab") as file:
-                if not file.tell():
-                    file.write(self._line(dict(self.heading)))
-                file.write(self._line([number, result]))
+                heading = b"" if file.tell() else self._line(dict(self.heading))
+                file.write(heading + self._line([number, result]))
         except OSError as error:
             raise self._unusable("written", error) from error
 

@@ -201,10 +201,24 @@ def replies(
         raise InvalidInput("give a list of prompts, at least one")
     how = decoding or Decoding(max_tokens=32, stop=("\n",))
     how = replace(how, detail=replace(how.detail, top=0))
+    if journal is None:
+        return _replied(model, prompts, how, None, chat=chat, progress=progress)
+    kept = Journal(Path(journal), _heading(model, prompts, how, chat))
+    with kept.held():
+        return _replied(model, prompts, how, kept, chat=chat, progress=progress)
+
+
+def _replied(
+    model: Any,
+    prompts: Sequence[Asked],
+    how: Decoding,
+    kept: Journal | None,
+    *,
+    chat: bool | None,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[Reply, ...]:
     found: dict[int, Reply] = {}
-    kept = None
-    if journal is not None:
-        kept = Journal(Path(journal), _heading(model, prompts, how, chat))
+    if kept is not None:
         read = {key: Reply.from_dict(value) for key, value in kept.read().items()}
         found |= {key: value for key, value in read.items() if key < len(prompts)}
     done, total = frozenset(found), len(prompts)

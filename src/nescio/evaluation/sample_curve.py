@@ -6,10 +6,8 @@
 - `agreement_domains` and `agreement_transfer`: a calibrator fitted on one task, or one
   prompt, judged on each of the others.
 
-Agreement across prompts of a biased model is no confidence: a model that is drawn to
-one option whatever is asked agrees with itself under every wording, and is no more
-often right for it. The tables here show that as a calibration error that no number of
-prompts takes away.
+Agreement across prompts of a biased model is no confidence: here that is a calibration
+error that no number of prompts takes away.
 """
 
 from __future__ import annotations
@@ -39,6 +37,7 @@ from nescio.evaluation.parts import part_of
 from nescio.evaluation.transfer import Domain, Transferred, transfer
 from nescio.outcome import Estimate, Outcomes, Recipe
 from nescio.uncertainty import first_mean, wilson_interval
+from nescio.uncertainty.wilson import wilson_limits
 
 __all__ = [
     "CurvePoint",
@@ -85,13 +84,14 @@ class VoteAccuracy:
     accuracy: Estimate
 
 
-def sample_curve(
+def sample_curve(  # noqa: PLR0913 - questions, subsets of them, and intervals
     questions: Sequence[Answers],
     gold: Sequence[str],
     *,
     sizes: Sequence[int] | None = None,
     measure: str = "agreement",
     subsamples: int = 10,
+    cluster: Sequence[str] | None = None,
     how: How | None = None,
 ) -> tuple[CurvePoint, ...]:
     """Accuracy and calibration against the number of samples.
@@ -107,11 +107,13 @@ def sample_curve(
         sizes: numbers of samples, from 2 on; None: 2, 3, 5, 10, 20, 40, ... and all.
         measure: the confidence, a name of `CONFIDENCES`.
         subsamples: of each question and size; at the full size there is but one.
+        cluster: of each question, what was drawn together; None: independent.
         how: level, resamples and seed of the intervals and the subsets.
 
     Raises:
         InvalidInput: no questions, different numbers of samples, sizes that are not
-            between 2 and that, an unknown measure, gold for other questions.
+            between 2 and that, an unknown measure, gold or clusters for other
+            questions.
 
     Example:
         >>> from nescio.consistency.answers import answers_of
@@ -124,7 +126,7 @@ def sample_curve(
     Source: Wang et al. (2023), figure 2; Lyu et al. (2024), figure 4.
     """
     how = how or How()
-    n = _samples_of(questions, gold)
+    n = _samples_of(questions, gold, cluster)
     if measure not in CONFIDENCES:
         raise InvalidInput(f"measure {measure!r}: one of {', '.join(CONFIDENCES)}")
     wanted = _default_sizes(n) if sizes is None else sorted(set(sizes))
@@ -142,7 +144,7 @@ def sample_curve(
     shuffled = _shuffled(labels, subsamples, rng)
     for size in wanted:
         rows = labels[None] if size == n else shuffled
-        outcomes = _outcomes(rows[:, :, :size], right, measure)
+        outcomes = _outcomes(rows[:, :, :size], right, measure, cluster)
         settings = {
             "measure": measure,
             "samples": size,
@@ -155,17 +157,24 @@ def sample_curve(
 
 
 def accuracy_by_votes(
-    questions: Sequence[Answers], gold: Sequence[str], *, level: float = 0.95
+    questions: Sequence[Answers],
+    gold: Sequence[str],
+    *,
+    cluster: Sequence[str] | None = None,
+    level: float = 0.95,
 ) -> tuple[VoteAccuracy, ...]:
     """How often the leading answer is right, by how many samples gave it.
 
     Args:
         questions: sampled equally often; without a valid answer they have 0 votes.
         gold: the canonical form of each question's right answer, as in `Answers.keys`.
+        cluster: of each question, what was drawn together: a share then rests on as
+            many questions as there are clusters; None: independent.
         level: of the intervals.
 
     Raises:
-        InvalidInput: no questions, different numbers of samples, gold for others.
+        InvalidInput: no questions, different numbers of samples, gold or clusters for
+            others.
 
     Example:
         >>> from nescio.consistency.answers import answers_of
@@ -176,31 +185,32 @@ def accuracy_by_votes(
 
     Source: Wang et al. (2023), section 3.
     """
-    n = _samples_of(questions, gold)
-    found: dict[int, list[bool]] = {}
-    for answers, key in zip(questions, gold, strict=True):
+    n = _samples_of(questions, gold, cluster)
+    found: dict[int, list[tuple[bool, str]]] = {}
+    for place, (answers, key) in enumerate(zip(questions, gold, strict=True)):
         leader = answers.leader
         votes = 0 if leader is None else int(answers.votes[leader])
         right = leader is not None and answers.keys[leader] == key
-        found.setdefault(votes, []).append(right)
+        name = str(place) if cluster is None else cluster[place]
+        found.setdefault(votes, []).append((right, name))
     rows = []
-    for votes, rights in sorted(found.items()):
+    for votes, members in sorted(found.items()):
+        rights, names = zip(*members, strict=True)
         limits = wilson_interval(sum(rights), len(rights), level=level)
+        share, units = sum(rights) / len(rights), len(set(names))
+        ends = wilson_limits(share, units, level=level)
+        settings = {"votes": votes, "samples": n, **limits.settings}
         estimate = Estimate(
             "accuracy",
-            sum(rights) / len(rights),
+            share,
             "1",
             len(rights),
             "confidence",
             f"questions like these whose leading answer has {votes} of {n} votes",
-            Recipe(
-                "accuracy_by_votes",
-                {"votes": votes, "samples": n, **limits.settings},
-                _WANG,
-            ),
-            low=limits.low,
-            high=limits.high,
-            level=level,
+            Recipe("accuracy_by_votes", settings, _WANG),
+            *ends,
+            level,
+            n_clusters=None if cluster is None else units,
         )
         rows.append(VoteAccuracy(votes, len(rights), estimate))
     return tuple(rows)
@@ -284,11 +294,15 @@ def agreement_transfer(
     )
 
 
-def _samples_of(questions: Sequence[Answers], gold: Sequence[str]) -> int:
+def _samples_of(
+    questions: Sequence[Answers], gold: Sequence[str], cluster: Sequence[str] | None
+) -> int:
     if not questions:
         raise InvalidInput("no questions: there is nothing to measure")
     if len(gold) != len(questions):
         raise InvalidInput(f"{len(gold)} gold answers for {len(questions)} questions")
+    if cluster is not None and len(cluster) != len(questions):
+        raise InvalidInput(f"{len(cluster)} clusters for {len(questions)} questions")
     sizes = {len(answers) for answers in questions}
     if len(sizes) > 1:
         raise InvalidInput(
@@ -320,14 +334,17 @@ def _outcomes(
     labels: Int[np.ndarray, "subsets questions size"],
     right: Int[np.ndarray, " questions"],
     measure: str,
+    cluster: Sequence[str] | None,
 ) -> Outcomes:
-    """Every subset of every question a row, those of a question one cluster."""
+    """Every subset of every question a row, those of a question in one cluster."""
     subsets, questions, size = labels.shape
     rows = labels.reshape(-1, size)
     votes, leader = _counted(rows)
     owner = np.tile(np.arange(questions), subsets)
     correct: Bool[np.ndarray, " rows"] = ~votes.void & (leader == right[owner])
     names = None if subsets == 1 else tuple(map(str, owner.tolist()))
+    if cluster is not None:
+        names = tuple(cluster) * subsets
     return Outcomes(of_votes(measure, votes), correct, cluster=names)
 
 

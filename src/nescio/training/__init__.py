@@ -16,6 +16,12 @@ except ImportError as error:
         "nescio.training needs torch: pip install 'nescio[local]'"
     ) from error
 
+from nescio.training.byte_symbols import (
+    END_SYMBOL,
+    NEXT_SYMBOLS,
+    ByteSymbols,
+    next_byte_logp,
+)
 from nescio.training.distillation import Distillation, distillation_loss
 from nescio.training.divergences import (
     forward_kl,
@@ -55,6 +61,23 @@ from nescio.training.preference_forms import (
     PreferenceForm,
 )
 from nescio.training.preference_monitoring import mean_reward_margin, reward_accuracy
+from nescio.training.spans import (
+    SPAN_LOSSES,
+    Alignment,
+    align,
+    span_logp,
+    span_loss,
+    span_losses,
+)
+from nescio.training.temperature_losses import (
+    WEIGHTINGS,
+    AnswerLosses,
+    GammaPrior,
+    adaptive_temperature_loss,
+    answer_losses,
+    thermometer_loss,
+    weighted_answer_loss,
+)
 from nescio.training.tiled import (
     HiddenRows,
     Tiling,
@@ -64,19 +87,32 @@ from nescio.training.tiled import (
     tiled_exact_kl,
     tiled_token_logp,
 )
+from nescio.training.tiled_bytes import tiled_next_byte_logp
+from nescio.training.tiled_temperature import tiled_answer_losses
 
 del _torch
 
 __all__ = [
+    "Alignment",
+    "AnswerLosses",
+    "ByteSymbols",
     "Distillation",
+    "END_SYMBOL",
+    "GammaPrior",
     "HiddenRows",
     "KL_ESTIMATORS",
+    "NEXT_SYMBOLS",
     "PREFERENCE_DIVERGENCES",
     "PREFERENCE_LOSSES",
     "PreferenceBatch",
     "PreferenceForm",
+    "SPAN_LOSSES",
     "Tiling",
+    "WEIGHTINGS",
+    "adaptive_temperature_loss",
+    "align",
     "answer_logp",
+    "answer_losses",
     "distillation_loss",
     "exact_kl",
     "exact_kl_loss",
@@ -90,6 +126,7 @@ __all__ = [
     "log_ratio_to_go",
     "mean_kl",
     "mean_reward_margin",
+    "next_byte_logp",
     "preference_gaps",
     "preference_loss",
     "preference_losses",
@@ -101,9 +138,16 @@ __all__ = [
     "sampled_kl",
     "sequence_kl_loss",
     "sequence_log_ratio",
+    "span_logp",
+    "span_loss",
+    "span_losses",
+    "thermometer_loss",
+    "tiled_answer_losses",
     "tiled_distillation_loss",
     "tiled_divergence",
     "tiled_exact_kl",
+    "tiled_next_byte_logp",
     "tiled_token_logp",
     "token_logp",
+    "weighted_answer_loss",
 ]

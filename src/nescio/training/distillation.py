@@ -17,8 +17,9 @@ TRL's ``GKDTrainer`` has a static method ``generalized_jsd_loss``; a subclass ma
 `generalised_jsd` there (its β is the same one, it has no T² and no hard part). Any
 trainer derived from transformers' takes a loss in a subclass's ``compute_loss``.
 
-Both have to share a vocabulary; what models of different ones think of the same bytes
-is not compared here.
+Both have to share a vocabulary. Models of different ones share bytes:
+`nescio.training.next_byte_logp` makes rows over the next byte of either, which these
+losses take; `nescio.training.span_loss` compares what both think of the same bytes.
 
 Source: Hinton, Vinyals & Dean (2015); Agarwal et al. (2024).
 """

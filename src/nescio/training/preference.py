@@ -31,9 +31,11 @@ In a plain loop::
     ours = [answer(policy, *side) for side in (chosen, rejected)]
     loss = preference_loss(PreferenceBatch(*ours, *reference), beta=0.1)
 
-TRL's ``DPOTrainer`` takes the losses it knows by ``loss_type`` (``sigmoid`` with
-``label_smoothing``, ``hinge``, ``ipo`` over means) and ``f_divergence_type``; its alpha
-is 1 minus the one here. For another, subclass it and override ``_compute_loss``.
+TRL's ``DPOTrainer`` takes the losses it knows by ``loss_type`` (``sigmoid`` and
+``hinge`` over sums, ``sigmoid_norm`` and ``ipo`` over means) and ``f_divergence_type``;
+its alpha is 1 minus the one here, and its ``robust`` divides Mitchell's smoothing by
+1 - 2ε and takes the swapped pair off. For another, subclass it and override
+``_compute_loss``.
 
 Source: Rafailov et al. (2023), DPO; Mitchell (2023), label smoothing; Azar et al.
 (2024), IPO; Zhao et al. (2023), hinge; Wang et al. (2024), f-divergences.

@@ -71,8 +71,9 @@ def other_vocabulary(
     return (
         f"{name} is over {first.shape[-1]} tokens, {other_name} over "
         f"{second.shape[-1]}: distributions over different vocabularies have no "
-        "divergence token by token; only a comparison byte by byte would do. Rows that "
-        "merely pad the vocabulary can be cut off"
+        "divergence token by token. Compare them byte by byte, through the byte view: "
+        "next_byte_logp makes rows over bytes of either, at the offsets that align "
+        "finds. Rows that merely pad the vocabulary can be cut off"
     )
 
 

@@ -17,6 +17,8 @@ family
 `nescio.training.forward_kl`, ``reverse_kl``,   `tiled_divergence`
 ``generalised_jsd``
 `nescio.training.distillation_loss`             `tiled_distillation_loss`
+`nescio.training.next_byte_logp`, and with it   `nescio.training.tiled_next_byte_logp`
+distillation over another vocabulary
 =============================================== ===================================
 
 In a plain loop, with a network of transformers::
@@ -38,8 +40,6 @@ Wijmans et al. (2025), Cut Your Losses in Large-Vocabulary Language Models.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
@@ -58,7 +58,14 @@ from nescio.training.refusals import (
 )
 from nescio.training.tiled_divergence import Divergence, Pair
 from nescio.training.tiled_logp import TokenLogp
-from nescio.training.tiles import HeadOf, HiddenRows, Tiling, project
+from nescio.training.tiles import (
+    HeadOf,
+    HiddenRows,
+    Tiling,
+    head_of,
+    project,
+    reckoned_in,
+)
 
 __all__ = [
     "HiddenRows",
@@ -108,7 +115,7 @@ def tiled_token_logp(
     kept = kept_tokens(mask, targets)
     chosen = targets[kept]
     check_targets(chosen, tuple(chosen.shape), len(rows.weight))
-    head = _head(rows, kept, _dtype(rows))
+    head = head_of(rows, kept, reckoned_in(rows))
     _check_possible(head, chosen)
     found = TokenLogp.apply(
         head.hidden,
@@ -258,9 +265,9 @@ def _apply(
             f"student has rows {shapes[0]}, teacher {shapes[1]}: give both for the "
             "same tokens"
         )
-    dtype = torch.promote_types(_dtype(student), _dtype(teacher))
-    ours = _head(student, kept, dtype)
-    theirs = _head(teacher, kept, dtype)
+    dtype = torch.promote_types(reckoned_in(student), reckoned_in(teacher))
+    ours = head_of(student, kept, dtype)
+    theirs = head_of(teacher, kept, dtype)
     _check_support(ours, theirs, check_fraction("beta", how.beta))
     if targets is not None:
         check_targets(targets, tuple(targets.shape), len(student.weight))
@@ -275,24 +282,6 @@ def _apply(
         tiling or Tiling(),
     )
     return Divergence.apply(ours.hidden, ours.weight, ours.bias, pair)
-
-
-def _head(rows: HiddenRows, kept: Tensor, dtype: torch.dtype) -> HeadOf:
-    """The rows that count, and -inf in a bias made part of the vocabulary."""
-    allowed, bias = rows.vocabulary, rows.bias
-    if bias is not None and bool((excluded := bias == -math.inf).any()):
-        allowed = ~excluded if allowed is None else allowed & ~excluded
-        bias = bias.masked_fill(excluded, 0.0)
-        if not bool(allowed.any()):
-            raise InvalidDistribution("bias and vocabulary allow no token at all")
-    cap = None if rows.soft_cap is None else float(rows.soft_cap)
-    hidden = rows.hidden[kept]
-    return HeadOf(hidden, rows.weight, bias, float(rows.scale), cap, allowed, dtype)
-
-
-def _dtype(rows: HiddenRows) -> torch.dtype:
-    both = torch.promote_types(rows.hidden.dtype, rows.weight.dtype)
-    return both if both == torch.float64 else torch.float32
 
 
 def _check_possible(head: HeadOf, targets: Tensor) -> None:

@@ -18,7 +18,16 @@ from nescio.errors import InvalidDistribution, InvalidInput
 from nescio.training.divergences import vocabulary_mask
 from nescio.training.refusals import check_positive, place, widened
 
-__all__ = ["HeadOf", "HiddenRows", "Running", "Tiling", "blocks", "project"]
+__all__ = [
+    "HeadOf",
+    "HiddenRows",
+    "Running",
+    "Tiling",
+    "blocks",
+    "head_of",
+    "project",
+    "reckoned_in",
+]
 
 
 @dataclass(frozen=True)
@@ -190,6 +199,36 @@ class Tile:
         if self.excluded is not None:
             gradient.masked_fill_(self.excluded, 0.0)
         return gradient.mul_(self.head.scale) if self.head.scale != 1.0 else gradient
+
+
+def head_of(
+    rows: HiddenRows,
+    kept: Shaped[Tensor, "..."],
+    dtype: torch.dtype,
+    *,
+    also: Shaped[Tensor, "..."] | None = None,
+) -> HeadOf:
+    """The rows that count, and -inf in a bias made part of the vocabulary.
+
+    ``also``: booleans, [vocab]: what is further asked of a token that may come.
+    """
+    allowed, bias = rows.vocabulary, rows.bias
+    if also is not None:
+        allowed = also if allowed is None else allowed & also
+    if bias is not None and bool((excluded := bias == -math.inf).any()):
+        allowed = ~excluded if allowed is None else allowed & ~excluded
+        bias = bias.masked_fill(excluded, 0.0)
+    if allowed is not None and not bool(allowed.any()):
+        raise InvalidDistribution("bias and vocabulary allow no token at all")
+    cap = None if rows.soft_cap is None else float(rows.soft_cap)
+    hidden = rows.hidden[kept]
+    return HeadOf(hidden, rows.weight, bias, float(rows.scale), cap, allowed, dtype)
+
+
+def reckoned_in(rows: HiddenRows) -> torch.dtype:
+    """float64 if the rows or the head are, else float32."""
+    both = torch.promote_types(rows.hidden.dtype, rows.weight.dtype)
+    return both if both == torch.float64 else torch.float32
 
 
 class Running:

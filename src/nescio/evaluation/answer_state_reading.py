@@ -1,0 +1,274 @@
+"""Reading hidden states from a frozen model, once: files keep them, by content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from jaxtyping import Float, Float32, Int
+
+from nescio.errors import InvalidInput
+from nescio.evaluation.answer_state_files import read_states, write_states
+from nescio.evaluation.answer_states import AnswerStates
+from nescio.evaluation.generated import uses_chat
+from nescio.evaluation.journal import digest_of
+from nescio.evaluation.multiple_choice import choices_by_letter, choices_by_text
+from nescio.evaluation.tasks import Task
+from nescio.models.protocol import Layered, Stepping, Tokenized, require
+from nescio.models.vocabulary import Vocabulary
+from nescio.outcome import Predictions
+from nescio.trace import Origin, Prompt
+
+__all__ = ["By", "answer_states", "states_key", "token_states"]
+
+By = Literal["letter", "text"]
+"""How options are put: `choices_by_letter`, or `choices_by_text` with no length."""
+
+_PURPOSE = "reading hidden states"
+_MOST_SCORES = 2**27
+_TOKEN_ROWS = 64
+
+
+def answer_states(
+    model: Any,
+    task: Task,
+    *,
+    by: By = "letter",
+    chat: bool | None = None,
+    cache: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> AnswerStates:
+    """The probabilities of a task's options, and the hidden states they come from.
+
+    Probabilities are those of `choices_by_letter`, or of `choices_by_text` with length
+    ``"none"``; every prompt is read once.
+
+    Args:
+        model: Tokenized, Stepping and Layered: one of the ``transformers`` engine.
+        task: questions with options.
+        by: whether letters or the options' texts are compared.
+        chat: whether questions go through the chat template; None: if there is one.
+        cache: a folder of safetensors files; what was read of the same model, task and
+            prompts is taken from there.
+        progress: called with (questions done, questions in all).
+
+    Raises:
+        CapabilityError: the model gives no hidden states (another engine).
+        InvalidInput: a question without options, an unknown ``by``.
+        SchemaError: a file of the cache is damaged.
+
+    Example:
+        >>> import nescio
+        >>> from nescio.evaluation.tasks import Question
+        >>> task = Task("one", (Question("1", "a", ("b",), ("b", "c")),))
+        >>> answer_states(nescio.load("table:coin"), task)
+        Traceback (most recent call last):
+        ...
+        nescio.errors.CapabilityError: reading hidden states needs a model that is
+        Layered; table:coin is not. Choose another model or engine
+    """
+    if by not in get_args(By):
+        raise InvalidInput(f"by is {by!r:.60}; one of {get_args(By)}")
+    require(model, Tokenized, Stepping, Layered, purpose=_PURPOSE)
+    through = uses_chat(model, chat)
+
+    def read() -> AnswerStates:
+        watched = _Watched(model)
+        if by == "letter":
+            found = choices_by_letter(watched, task, chat=through, progress=progress)
+        else:
+            found = choices_by_text(
+                watched, task, length="none", chat=through, progress=progress
+            )
+        outcomes = found.outcomes()
+        return AnswerStates(
+            task.name,
+            found.predictions,
+            watched.states(len(task.questions)),
+            model.origin.to_dict(),
+            ids=tuple(question.id for question in task.questions),
+            cluster=outcomes.cluster,
+            settings={k: v for k, v in found.settings.items() if k != "model"},
+        )
+
+    asked = {"task": task.digest, "by": by, "chat": through}
+    return _cached(cache, states_key(model, asked), read)
+
+
+def token_states(
+    model: Any,
+    texts: Mapping[str, str],
+    *,
+    task: str = "next tokens",
+    most: int | None = None,
+    cache: str | Path | None = None,
+) -> AnswerStates:
+    """The whole next-token distribution of every token of texts, and its hidden state.
+
+    All logits are held: [tokens, vocabulary] in float32, so texts are to be few.
+
+    Args:
+        model: Tokenized and Layered; each text fits into its context.
+        texts: by name; the tokens of one are a cluster.
+        task: what they are called together.
+        most: how many tokens of a text at most; None: all.
+        cache: as of `answer_states`.
+
+    Raises:
+        CapabilityError: the model gives no hidden states (another engine).
+        InvalidInput: no texts, one without a token to predict, or more logits than
+            are held.
+    """
+    require(model, Tokenized, Layered, purpose=_PURPOSE)
+    if not texts:
+        raise InvalidInput("no texts: give some by name")
+
+    def read() -> AnswerStates:
+        ids = {name: _ids(model, text, most) for name, text in texts.items()}
+        return _read_tokens(model, task, ids)
+
+    asked = {"texts": dict(texts), "most": most, "tokens of": task}
+    return _cached(cache, states_key(model, asked), read)
+
+
+def states_key(model: Any, asked: Mapping[str, Any]) -> str:
+    """SHA-256 of all that decides what is read: its name in the cache."""
+    return digest_of({"format": 1, "origin": model.origin.to_dict(), **asked})
+
+
+def _cached(
+    cache: str | Path | None, key: str, read: Callable[[], AnswerStates]
+) -> AnswerStates:
+    if cache is None:
+        return read()
+    path = Path(cache) / f"{key}.safetensors"
+    if path.is_file():
+        return read_states(path)
+    found = read()
+    write_states(path, found)
+    return found
+
+
+def _ids(model: Any, text: str, most: int | None) -> Int[np.ndarray, " n"]:
+    """Document start and tokens; without a start the first token is not predicted."""
+    own = model.encode(text.encode("utf-8"))[:most]
+    ids = np.concatenate([np.array(model.start, dtype=np.int32), own])
+    if len(ids) < 2:
+        raise InvalidInput(f"the text {text!r:.60} has no token to predict")
+    return ids
+
+
+def _read_tokens(
+    model: Any, task: str, ids: Mapping[str, Int[np.ndarray, " _"]]
+) -> AnswerStates:
+    skip = max(len(model.start) - 1, 0)
+    rows, size = sum(len(one) - 1 - skip for one in ids.values()), model.vocabulary.size
+    if rows * size > _MOST_SCORES:
+        raise InvalidInput(
+            f"{rows} tokens over {size} are more logits than are held; give fewer, or "
+            "set most="
+        )
+    states, logits, targets, names, clusters = [], [], [], [], []
+    for name, one in ids.items():
+        for block in model.layer_blocks([one], skip=[skip], rows=_TOKEN_ROWS):
+            states.append(np.array(block.rows[-1], dtype=np.float32))
+            logits.append(np.array(model.head(block.rows[-1]), dtype=np.float32))
+            targets.append(one[block.position + 1])
+            names += [f"{name}, token {place}" for place in block.position + 1 - skip]
+            clusters += [name] * len(block.position)
+    scores = np.concatenate(logits)
+    predictions = Predictions(
+        scores.ravel(),
+        np.arange(0, scores.size + 1, size),
+        np.concatenate(targets).astype(np.int64),
+        "logit",
+    )
+    return AnswerStates(
+        task,
+        predictions,
+        np.concatenate(states),
+        model.origin.to_dict(),
+        ids=tuple(names),
+        cluster=tuple(clusters),
+        settings={"protocol": "next tokens", "texts": list(ids)},
+    )
+
+
+@dataclass(eq=False)
+class _Watched:
+    """A model that keeps the hidden state at the end of every prompt it is given."""
+
+    model: Any
+    rows: list[Float[np.ndarray, "prompts width"]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The model's."""
+        return self.model.name
+
+    @property
+    def origin(self) -> Origin:
+        """The model's."""
+        return self.model.origin
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The model's."""
+        return self.model.vocabulary
+
+    @property
+    def context_length(self) -> int | None:
+        """The model's."""
+        return self.model.context_length
+
+    @property
+    def start(self) -> tuple[int, ...]:
+        """The model's."""
+        return self.model.start
+
+    @property
+    def has_template(self) -> bool:
+        """The model's."""
+        return bool(getattr(self.model, "has_template", False))
+
+    def render(self, prompt: Prompt) -> Any:
+        """The model's."""
+        return self.model.render(prompt)
+
+    def encode(self, text: bytes) -> Int[np.ndarray, " n"]:
+        """The model's."""
+        return self.model.encode(text)
+
+    def open(self) -> Any:
+        """The model's."""
+        return self.model.open()
+
+    def extend(
+        self, contexts: Sequence[Any], tokens: Sequence[Int[np.ndarray, " _"]]
+    ) -> tuple[tuple[Any, ...], Float[np.ndarray, "contexts vocab"]]:
+        """The model's; where nothing was read before, the tokens are a prompt."""
+        if any(context.length for context in contexts):
+            return self.model.extend(contexts, tokens)
+        longer, logits, layers = self.model.extend_layers(contexts, tokens)
+        self.rows.append(np.array(layers[-1], dtype=np.float32))
+        return longer, logits
+
+    def logit_blocks(
+        self,
+        sequences: Sequence[Int[np.ndarray, " _"]],
+        *,
+        skip: Sequence[int],
+        rows: int = 128,
+    ) -> Iterator[Any]:
+        """The model's."""
+        return self.model.logit_blocks(sequences, skip=skip, rows=rows)
+
+    def states(self, prompts: int) -> Float32[np.ndarray, "prompts width"]:
+        """All of them, a row a prompt, in the order they were given."""
+        found = np.concatenate(self.rows)
+        if len(found) != prompts:
+            raise AssertionError(f"{len(found)} hidden states of {prompts} prompts")
+        return found
