@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
-from nescio.errors import InvalidInput, UnknownModel
+from nescio.ensemble.naming import OPTIONS, member_names, split_outside, weights_from
+from nescio.errors import CapabilityError, InvalidInput, UnknownModel
 
 if TYPE_CHECKING:
+    from nescio.ensemble.byte_view import ByteView
+    from nescio.ensemble.joining import Ensemble
     from nescio.models.endpoint import Endpoint
     from nescio.models.loading import Options
+    from nescio.models.marian import Translator
     from nescio.models.openvino import OpenVinoModel
     from nescio.models.table import Table
     from nescio.models.transformers import TransformersModel
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["ENGINES", "Specification", "load", "parse_specification"]
 
 ENGINES = ("table", "openvino", "transformers", "endpoint")
-_KINDS = ("hf", "table")
+_KINDS = ("hf", "table", "bytes", "ensemble")
 _SCHEMES = ("http", "https")
 _ABLE = {"table": ("table",), "endpoint": ("endpoint",)}
 _LOCAL_OPTIONS = ("precision", "weights", "start")
@@ -38,9 +42,13 @@ class Specification:
 def parse_specification(text: str) -> Specification:
     """Read ``NAME[,key=value…]`` or ``KIND:NAME[,key=value…]``.
 
+    Of ``ensemble:A+B`` the name is all the members, of ``bytes:A`` the one model; there
+    a comma inside square brackets belongs to a member.
+
     Raises:
         UnknownModel: a kind that does not exist.
-        InvalidInput: an option that is not key=value, or given twice.
+        InvalidInput: an option that is not key=value, or given twice; brackets that
+            do not match.
 
     Example:
         >>> found = parse_specification("hf:gpt2,precision=bf16")
@@ -49,7 +57,8 @@ def parse_specification(text: str) -> Specification:
     """
     if not text.isprintable():
         raise UnknownModel(f"{text!r}: a specification is printable text")
-    head, *rest = text.split(",")
+    joins = text.partition(":")[0] in OPTIONS
+    head, *rest = split_outside(text, ",") if joins else text.split(",")
     kind, colon, name = head.partition(":")
     if not colon:
         kind, name = "catalogue", head
@@ -58,7 +67,8 @@ def parse_specification(text: str) -> Specification:
     elif kind not in _KINDS:
         raise UnknownModel(
             f"{text!r}: there is no kind {kind!r}; a model is a catalogue name, "
-            "hf:DIRECTORY-OR-ID, table:FILE or http://HOST/v1#NAME"
+            "hf:DIRECTORY-OR-ID, table:FILE, http://HOST/v1#NAME, ensemble:A+B or "
+            "bytes:A"
         )
     if not name:
         raise UnknownModel(f"{text!r} names no model; see: nescio models list")
@@ -79,7 +89,15 @@ def load(
     engine: str | None = None,
     accept_license: bool = False,
     report: Report | None = None,
-) -> Table | OpenVinoModel | TransformersModel | Endpoint:
+) -> (
+    Table
+    | OpenVinoModel
+    | TransformersModel
+    | Endpoint
+    | Translator
+    | ByteView
+    | Ensemble
+):
     """A model from its specification.
 
     On ``openvino``, the faster engine, a model is exported first, once: its graph is
@@ -98,9 +116,16 @@ def load(
             (where it does not say), ``key=VARIABLE`` (the environment variable that
             holds its key), ``concurrency``, ``timeout``, ``retries``,
             ``max_requests`` and ``max_tokens_total``. It is asked at once what it
-            can do, which costs some two dozen short requests.
+            can do, which costs some two dozen short requests. Or models with different
+            vocabularies joined at every byte, ``ensemble:A+B``, with
+            ``rule=mean|posterior|product|min|max|switch|power:A`` (mean),
+            ``weights=.7+.3`` (equal), ``prune=SHARE`` (.01), ``most=COUNT``,
+            ``reopen=TOKENS`` and ``spelling=all|canonical``, see `nescio.ByteView`;
+            ``bytes:A`` is one model read so. A member with options stands in brackets:
+            ``ensemble:[smollm2,precision=bf16]+B``.
         engine: ``openvino`` or ``transformers`` (the reference); None takes the
-            fastest that can run the model, ``table`` for a table.
+            fastest that can run the model, ``table`` for a table. Of an ensemble that
+            of all members.
         accept_license: agree to the terms of a model that has some.
         report: called with (what is being done, share done or None) while a model is
             fetched or exported.
@@ -108,7 +133,8 @@ def load(
     Raises:
         UnknownModel: no such model.
         InvalidInput: an unknown option or engine.
-        CapabilityError: the engine asked for cannot run the model.
+        CapabilityError: the engine asked for cannot run the model, or a member cannot
+            be read byte by byte: a server.
         MissingDependency: the engine asked for is not installed.
         EndpointError: a server cannot be reached, or answers nothing.
         LicenceNotAccepted, DownloadFailed, WrongHash, ConversionFailed: as
@@ -119,6 +145,9 @@ def load(
         3
     """
     found = parse_specification(specification)
+    if found.kind in OPTIONS:
+        loader = _Loader(engine, accept_license, report)
+        return _joined(specification, found, loader)
     able = _ABLE.get(found.kind, ("openvino", "transformers"))
     if engine is not None and engine not in ENGINES:
         raise InvalidInput(f"unknown engine {engine!r}: one of {ENGINES}")
@@ -146,6 +175,122 @@ def load(
     return _catalogue(specification, found.name, options, accept_license)
 
 
+@dataclass(frozen=True)
+class _Loader:
+    """How the members of an ensemble are loaded: as `load`."""
+
+    engine: str | None
+    accept_license: bool
+    report: Report | None
+
+    def __call__(self, name: str) -> Any:
+        return load(
+            name,
+            engine=self.engine,
+            accept_license=self.accept_license,
+            report=self.report,
+        )
+
+
+def _joined(text: str, found: Specification, loader: _Loader) -> ByteView | Ensemble:
+    """A view as bytes, or several that are joined; each model is loaded once.
+
+    Raises:
+        InvalidInput: several models where one belongs, an option that makes no sense.
+        CapabilityError: a member that cannot be read byte by byte.
+    """
+    from nescio.ensemble.byte_view import ByteView
+    from nescio.ensemble.joining import Ensemble
+    from nescio.models.table import read_table
+
+    _check_joined_options(found)
+    names = member_names(found.name)
+    how = _view_options(found.options)
+    for name in names:
+        _check_member(name, inside=text)
+    coin = ByteView(read_table("coin"), **how)  # refuses before anything is loaded
+    if found.kind == "bytes":
+        name, *others = names
+        if others:
+            raise InvalidInput(
+                f"{text!r} names {len(names)} models; several are ensemble:A+B"
+            )
+        return ByteView(loader(name), **how)
+    given = found.options.get("weights")
+    shares = [1.0] * len(names) if given is None else list(weights_from(given))
+    rule = found.options.get("rule", "mean")
+    Ensemble([coin] * len(names), rule=rule, weights=shares)
+    kept = [place for place, share in enumerate(shares) if share > 0.0]
+    loaded = {name: loader(name) for name in dict.fromkeys(names[i] for i in kept)}
+    members = [_viewed(loaded[names[place]], how) for place in kept]
+    return Ensemble(members, rule=rule, weights=[shares[place] for place in kept])
+
+
+def _viewed(model: Any, how: Mapping[str, Any]) -> ByteView:
+    from nescio.ensemble.byte_view import ByteView
+
+    return model if isinstance(model, ByteView) else ByteView(model, **how)
+
+
+def _view_options(options: Mapping[str, str]) -> dict[str, Any]:
+    from nescio.ensemble.byte_view import USUAL_PRUNE, Spelling
+
+    how: dict[str, Any] = {"prune": USUAL_PRUNE}
+    if "prune" in options:
+        try:
+            how["prune"] = float(options["prune"])
+        except ValueError as error:
+            raise InvalidInput(
+                f"prune is {options['prune']!r}: a share in [0, 1), such as .01"
+            ) from error
+    for name in ("most", "reopen"):
+        if name in options:
+            how[name] = _count(name, options[name])
+    if "spelling" in options:
+        how["spelling"] = options["spelling"]
+        if how["spelling"] not in get_args(Spelling):
+            raise InvalidInput(
+                f"spelling is {how['spelling']!r}: choose one of {get_args(Spelling)}"
+            )
+    return how
+
+
+def _count(name: str, text: str) -> int:
+    if not text.isdecimal():
+        raise InvalidInput(f"{name} is {text!r}: a whole number, 0 or more")
+    return int(text)
+
+
+def _check_joined_options(found: Specification) -> None:
+    known = OPTIONS[found.kind]
+    for key in found.options:
+        if key not in known:
+            raise InvalidInput(
+                f"unknown option {key!r} for {found.kind}:{found.name}; it takes "
+                f"{', '.join(known)}. Options of a model stand in brackets: "
+                f"{found.kind}:[NAME,{key}={found.options[key]}]"
+            )
+
+
+def _check_member(name: str, *, inside: str) -> None:
+    found = parse_specification(name)
+    kind = found.kind
+    if kind == "catalogue":
+        from nescio.models import catalogue
+
+        catalogue.entry(found.name)  # refuses an unknown one
+    if kind == "ensemble" or (kind == "bytes" and inside.startswith("bytes:")):
+        raise InvalidInput(
+            f"{inside!r}: {name} cannot be a member: name all models in one ensemble, "
+            "with their weights"
+        )
+    if kind == "endpoint":
+        raise CapabilityError(
+            f"{inside!r}: {name} is a server, which neither gives the probability of "
+            "every token nor can be read byte by byte; name a local model"
+        )
+
+
 def _table(found: Specification) -> Table:
     from nescio.models.table import read_table
 
@@ -165,7 +310,7 @@ def _endpoint(found: Specification, report: Report) -> Endpoint:
 
 def _catalogue(
     text: str, name: str, options: Options, accept_license: bool
-) -> OpenVinoModel | TransformersModel:
+) -> OpenVinoModel | TransformersModel | Translator:
     from nescio.models import catalogue, loading
 
     catalogue.entry(name)

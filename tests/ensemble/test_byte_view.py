@@ -173,7 +173,7 @@ def test_it_is_a_model_that_is_scored_and_drawn_from_like_any_other() -> None:
     logp = float(np.nansum(trace.logp[trace.scored]))
     assert logp == pytest.approx(np.log(prefix(table, text)), rel=1e-5)
     answer = nescio.generate(view, text.decode(), seed=3, chat=False)
-    assert answer.origin.model == "bytes:table:topics"
+    assert answer.origin.model == "bytes:table:topics,prune=0.0"
 
 
 def test_what_it_cannot_do_is_refused() -> None:

@@ -150,7 +150,8 @@ def test_it_is_scored_and_drawn_from_like_any_other_model() -> None:
     answers = nescio.sample(both, text, n=3, seed=1, chat=False).texts
     again = nescio.sample(both, text, n=3, seed=1, chat=False).texts
     assert answers == again
-    assert found.origin.model == "ensemble:table:topics+table:topics,rule=product"
+    own = "ensemble:table:topics+table:topics,rule=product,prune=0.0"
+    assert found.origin.model == own
 
 
 def test_what_is_no_ensemble_is_refused() -> None:

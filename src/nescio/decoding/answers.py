@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nescio.decoding.batch import Drawn
+from nescio.decoding.joined import columns_of
 from nescio.decoding.prompting import Opening
 from nescio.decoding.recording import (
     Measures,
@@ -62,12 +63,16 @@ def answer_trace(
     ids = np.concatenate([asked.shown, drawn])
     measures, processed = _measures(before, rows, decoding, model.vocabulary.size)
     completion = np.full(n, SEGMENTS.index("completion"), dtype=np.int8)
-    settings = asdict(decoding) | {
-        "kind": "generate",
-        "chat": asked.chat,
-        "prompt_number": draw.prompt,
-        "draw": draw.number,
-    }
+    settings = (
+        model.origin.decoding
+        | asdict(decoding)
+        | {
+            "kind": "generate",
+            "chat": asked.chat,
+            "prompt_number": draw.prompt,
+            "draw": draw.number,
+        }
+    )
     ended = rows[-1][0].stops[rows[-1][1]] if rows else None
     return Trace(
         buffer=model.vocabulary.spell(ids),
@@ -118,8 +123,8 @@ def _measures(
 
 
 def _columns(before: int, rows: Sequence[Row], decoding: Decoding) -> dict[str, Column]:
-    """The Rényi sums of what was drawn from, a column an order."""
-    found = {}
+    """What members of an ensemble said; Rényi sums of what was drawn from, by order."""
+    found = columns_of([(step.together, row) for step, row in rows], before=before)
     for place, order in enumerate(decoding.detail.renyi_processed):
         values = np.full(before + len(rows), np.nan, dtype=np.float32)
         for token, (step, row) in enumerate(rows):

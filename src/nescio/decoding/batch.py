@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from nescio.decoding.joined import Together, expected_after, together
 from nescio.decoding.rules import Decoding, Endings
 from nescio.kernel import (
     LEVELS,
@@ -22,7 +23,7 @@ from nescio.kernel import (
 )
 from nescio.trace.trace import Stop
 
-__all__ = ["Drawn", "Request", "drawn_tokens"]
+__all__ = ["Drawn", "PromptRead", "Request", "drawn_tokens", "read_prompt"]
 
 _LEVELS_KEY = (0, 0, 0)  # spawn keys of answers are shorter
 _JOIN_SHARE = 4  # new answers join when a quarter of the batch is free
@@ -36,10 +37,12 @@ class Request:
         prompt: what is read before it. Requests with the very same array share its
             reading if they follow each other.
         seed: where its random numbers come from; nothing else decides them.
+        context: of a model that reads prompts itself, at the end of this one.
     """
 
     prompt: Int[np.ndarray, " n"]
     seed: np.random.SeedSequence
+    context: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +57,7 @@ class Drawn:
         context_used: how many tokens each prediction saw.
         stops: why the answer ends here, or None.
         log_renyi: log sum q^(1-l) of what was drawn from, a column an order asked for.
+        together: what the members of an ensemble said; None for a model alone.
     """
 
     requests: tuple[int, ...]
@@ -63,6 +67,7 @@ class Drawn:
     context_used: Int[np.ndarray, " rows"]
     stops: tuple[Stop | None, ...]
     log_renyi: Float[np.ndarray, "rows orders"] | None = None
+    together: Together | None = None
 
 
 @dataclass(eq=False)
@@ -76,15 +81,18 @@ class _Answer:
     last: int = -1
     tail: bytes = b""
     tokens: int = 0
+    before: int = 0
 
     @staticmethod
-    def begun(request: int, context: Any, seed: np.random.SeedSequence) -> _Answer:
+    def begun(request: int, read: PromptRead, seed: np.random.SeedSequence) -> _Answer:
         """An answer without tokens, its random numbers from two streams of a seed."""
         own = np.random.SeedSequence(
             seed.entropy, spawn_key=(*seed.spawn_key, *_LEVELS_KEY)
         )
         random = np.random.default_rng
-        return _Answer(request, context, random(seed), random(own))
+        return _Answer(
+            request, read.context, random(seed), random(own), before=read.before
+        )
 
     def uniforms(self) -> list[float]:
         """The numbers of the next draw."""
@@ -92,12 +100,20 @@ class _Answer:
 
 
 @dataclass(frozen=True, eq=False)
-class _Read:
-    """A prompt that was read, with the prediction that follows it."""
+class PromptRead:
+    """A prompt that was read, with the prediction that follows it.
+
+    Args:
+        prompt: its tokens.
+        context: at its end.
+        logits: what comes next.
+        before: how many of its tokens the context does not count.
+    """
 
     prompt: Int[np.ndarray, " n"]
     context: Any
     logits: Float[np.ndarray, "1 vocab"]
+    before: int = 0
 
 
 def drawn_tokens(
@@ -140,11 +156,10 @@ def drawn_tokens(
             group = list(same)
             prompt = group[0][1].prompt
             if read is None or read.prompt is not prompt:
-                read = _read(model, prompt)
+                read = read_prompt(model, prompt, group[0][1].context)
             rows = np.broadcast_to(read.logits, (len(group), read.logits.shape[1]))
             joined = [
-                _Answer.begun(number, read.context, request.seed)
-                for number, request in group
+                _Answer.begun(number, read, request.seed) for number, request in group
             ]
             joined, step = drawn(joined, rows)
             going += joined
@@ -153,9 +168,13 @@ def drawn_tokens(
             return
 
 
-def _read(model: Any, prompt: Int[np.ndarray, " n"]) -> _Read:
+def read_prompt(model: Any, prompt: Int[np.ndarray, " n"], context: Any) -> PromptRead:
+    """A prompt read to its end; a model that reads prompts itself has the context."""
+    if context is not None:
+        logits = expected_after(context)[None]
+        return PromptRead(prompt, context, logits, len(prompt) - context.length)
     (context,), logits = model.extend([model.open()], [prompt])
-    return _Read(prompt, context, logits.copy())  # an engine may reuse its buffer
+    return PromptRead(prompt, context, logits.copy())  # an engine may reuse its buffer
 
 
 def _drawn(
@@ -176,12 +195,14 @@ def _drawn(
         if endings.stop:
             kept = answer.tail[max(0, len(answer.tail) - endings.reach) :]
             answer.tail = kept + model.vocabulary.token(token)
-    context_used = np.array([a.context.length for a in answers], dtype=np.int64)
+    used = [answer.context.length + answer.before for answer in answers]
+    context_used = np.array(used, dtype=np.int64)
+    told = together([answer.context for answer in answers], logits, ids)
     stops = endings.of_tokens(
         ids,
         [answer.tail for answer in answers],
         np.array([answer.tokens for answer in answers], dtype=np.int64),
-        context_used,
+        context_used if told is None else told.tokens_used,
     )
     step = Drawn(
         tuple(answer.request for answer in answers),
@@ -191,6 +212,7 @@ def _drawn(
         context_used,
         stops,
         _processed_sums(logits, decoding),
+        told,
     )
     return [a for a, stop in zip(answers, stops, strict=True) if stop is None], step
 

@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from nescio.decoding.answers import Draw, Row, answer_trace
-from nescio.decoding.batch import Drawn
+from nescio.decoding.batch import Drawn, read_prompt
 from nescio.decoding.generation import Asked
+from nescio.decoding.joined import together, tokens_seen
 from nescio.decoding.prompting import Opening, opening
 from nescio.decoding.rules import Decoding, Endings
 from nescio.errors import InvalidInput
@@ -110,6 +111,8 @@ class Search:
     endings: Endings
     going: list[Hypothesis]
     finished: list[Hypothesis]
+    before: int = 0
+    """How many tokens of the prompt contexts do not count."""
 
     @property
     def done(self) -> bool:
@@ -173,7 +176,7 @@ class Search:
                 for owner, token in zip(owners, found.token.tolist(), strict=True)
             ],
             np.array([len(self.going[o].rows) + 1 for o in owners], dtype=np.int64),
-            np.array([contexts[o].length for o in owners], dtype=np.int64),
+            np.array([tokens_seen(contexts[o]) for o in owners], dtype=np.int64),
         )
         ends = [place for place, stop in enumerate(stops) if stop is not None]
         goes_on = [place for place, stop in enumerate(stops) if stop is None]
@@ -287,15 +290,15 @@ def opened(
     model: Any, asked: Opening, beam: Beam, decoding: Decoding
 ) -> tuple[Search, Float[np.ndarray, "1 vocab"]]:
     """A search that has read its prompt, and the prediction that follows it."""
-    (context,), logits = model.extend([model.open()], [asked.token_ids])
+    read = read_prompt(model, asked.token_ids, asked.context)
     endings = Endings.of(
         decoding,
         vocabulary_size=model.vocabulary.size,
         end=model.vocabulary.end,
         context_length=model.context_length,
     )
-    search = Search(model, beam, decoding, endings, [Hypothesis(context)], [])
-    return search, logits.copy()  # an engine may reuse its buffer
+    first = Hypothesis(read.context)
+    return Search(model, beam, decoding, endings, [first], [], read.before), read.logits
 
 
 def read_on(
@@ -350,10 +353,10 @@ def _step_of(
 ) -> Drawn:
     """What was chosen as a step, with everything a trace shows of it."""
     detail = search.decoding.detail
-    statistics = row_statistics(
-        logits[chosen.owner], chosen.token, top=detail.top, renyi=detail.renyi
-    )
-    used = [contexts[owner].length for owner in chosen.owner.tolist()]
+    rows = logits[chosen.owner]
+    statistics = row_statistics(rows, chosen.token, top=detail.top, renyi=detail.renyi)
+    parents = [contexts[owner] for owner in chosen.owner.tolist()]
+    used = [context.length + search.before for context in parents]
     return Drawn(
         tuple(range(len(stops))),
         chosen.token,
@@ -361,4 +364,5 @@ def _step_of(
         statistics,
         np.array(used, dtype=np.int64),
         stops,
+        together=together(parents, rows, chosen.token),
     )

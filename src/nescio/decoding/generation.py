@@ -10,6 +10,7 @@ from typing import Any
 from nescio.decoding.answering import AnsweredStream, answered
 from nescio.decoding.answers import Draw, Row, answer_trace, random_source
 from nescio.decoding.batch import Drawn, Request, drawn_tokens
+from nescio.decoding.joined import Together
 from nescio.decoding.prompting import Opening, opening
 from nescio.decoding.rules import Decoding
 from nescio.decoding.watching import Alert, TokenStatistics, Watch, Watcher
@@ -45,6 +46,8 @@ class TokenEvent:
         text: the characters that are whole with this token; may be empty.
         entropy_rate: mean entropy of the answer so far, nats a token.
         alert: why the alarm went off with this token, which is then the last.
+        together: what the members of an ensemble said, in ``row``; None for a model
+            alone.
     """
 
     index: int
@@ -65,6 +68,7 @@ class TokenEvent:
     text: str = ""
     entropy_rate: float = 0.0
     alert: Alert | None = None
+    together: Together | None = None
 
 
 class Stream:
@@ -93,7 +97,7 @@ class Stream:
         if alarm is not None:
             self._decoding = _watched(decoding, alarm)
             self.watch = alarm.start(self.trace.origin)
-        request = Request(asked.token_ids, random_source(self._draw))
+        request = Request(asked.token_ids, random_source(self._draw), asked.context)
         self._source = drawn_tokens(model, [request], self._decoding)
 
     def __iter__(self) -> Iterator[TokenEvent]:
@@ -272,4 +276,5 @@ def _event(drawn: Drawn, row: int, index: int, vocabulary: Vocabulary) -> TokenE
         drawn.stops[row],
         found,
         row,
+        together=drawn.together,
     )

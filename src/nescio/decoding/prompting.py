@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from nescio.decoding.joined import prompts_read
 from nescio.errors import CapabilityError, ContextOverflow, InvalidInput
-from nescio.models.protocol import Templated
+from nescio.models.protocol import Beginning, Templated
 from nescio.trace import Message, Prompt
 from nescio.trace.trace import ROLES, SEGMENTS
 
@@ -28,6 +29,7 @@ class Opening:
         segment, role: of each shown token.
         chat: whether the chat template was used, and its digest.
         conditioned_on: the document start, where it is not shown.
+        context: of a model that reads prompts itself, at the end of it.
     """
 
     prompt: Prompt
@@ -38,6 +40,7 @@ class Opening:
     chat: bool
     template_digest: str | None
     conditioned_on: str | None
+    context: Any = None
 
 
 def opening(
@@ -53,6 +56,8 @@ def opening(
     asked = Prompt.of(prompt)
     if asked.kind == "source":
         raise CapabilityError(f"{model.name} continues text; it does not translate")
+    if isinstance(model, Beginning):
+        return _begun(model, asked, chat)
     templated = _has_template(model)
     wanted = templated if chat is None else chat
     if asked.kind == "messages" and chat is None:
@@ -73,6 +78,33 @@ def opening(
             f"answer in a context of {limit}; shorten it"
         )
     return opened
+
+
+def _begun(model: Any, asked: Prompt, chat: bool | None) -> Opening:
+    """The prompt as a model reads it that is read byte by byte; what was said is shown.
+
+    Every member of an ensemble has read it through a template of its own, or as text.
+    """
+    context = model.begin(asked, chat=chat)
+    read = prompts_read(context)
+    digests = sorted({r.template_digest for r in read if r.template_digest})
+    said = [(m.content, ROLES.index(m.role)) for m in asked.messages]
+    parts = [model.encode(text.encode()) for text, _ in said or [(asked.text or "", 0)]]
+    shown = np.concatenate(parts).astype(np.int32)
+    chatted = any(r.chat for r in read)
+    roles = [role for _, role in said] or [ROLES.index("user") if chatted else 0]
+    start = "".join(model.vocabulary.label(token) or "" for token in model.start)
+    return Opening(
+        asked,
+        np.concatenate([np.array(model.start, dtype=np.int32), shown]),
+        shown,
+        np.full(len(shown), SEGMENTS.index("prompt"), dtype=np.int8),
+        np.repeat(np.array(roles, dtype=np.int8), [len(part) for part in parts]),
+        chatted,
+        " ".join(digests) or None,
+        None if chatted else start,
+        context,
+    )
 
 
 def _has_template(model: Any) -> bool:

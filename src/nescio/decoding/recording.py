@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from nescio.errors import InvalidInput
 from nescio.kernel import RowStatistics
 from nescio.models.vocabulary import Vocabulary
-from nescio.trace import Candidates
+from nescio.trace import Candidates, Column
 
 __all__ = ["Detail", "Measures", "candidates_of", "labels_of", "renyi_column"]
 
@@ -60,6 +60,7 @@ class Measures:
     renyi: Float[np.ndarray, "n orders"]
     top_ids: Int[np.ndarray, "n top"]
     top_logp: Float[np.ndarray, "n top"]
+    told: dict[str, tuple[Float[np.ndarray, " n"], str]] = field(default_factory=dict)
 
     @staticmethod
     def blank(tokens: int, detail: Detail, *, vocabulary_size: int) -> Measures:
@@ -96,6 +97,26 @@ class Measures:
             self.renyi[tokens] = statistics.log_renyi[rows]
         self.top_ids[tokens] = statistics.top_ids[rows]
         self.top_logp[tokens] = statistics.top_logp[rows]
+
+    def put_columns(
+        self,
+        tokens: Int[np.ndarray, " rows"],
+        told: Mapping[str, tuple[Float[np.ndarray, " _"], str]],
+        rows: Int[np.ndarray, " rows"],
+    ) -> None:
+        """Take ``rows`` of further columns, with their units, as of ``tokens``."""
+        for name, (values, unit) in told.items():
+            if name not in self.told:
+                absent = np.full(len(self.logp), np.nan, dtype=np.float32)
+                self.told[name] = (absent, unit)
+            self.told[name][0][tokens] = values[rows]
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """The further columns that were told."""
+        return {
+            name: Column(values, unit) for name, (values, unit) in self.told.items()
+        }
 
     @property
     def scored(self) -> Bool[np.ndarray, " n"]:

@@ -201,7 +201,7 @@ def _requests(
     for prompt, draws in asked:
         for draw in draws:
             pending[next(numbers)] = _Pending(prompt, draw)
-            yield Request(prompt.token_ids, random_source(draw))
+            yield Request(prompt.token_ids, random_source(draw), prompt.context)
 
 
 def _sample(model: Model, answer: _Pending, decoding: Decoding) -> Sample:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from nescio.decoding.answering import scored_text
+from nescio.decoding.joined import blocks_told, is_told, together
 from nescio.decoding.recording import Detail, Measures, candidates_of, labels_of
 from nescio.decoding.windows import Job, Window, batches, jobs
 from nescio.errors import CapabilityError, InvalidInput, InvalidText
@@ -23,7 +24,7 @@ from nescio.models.protocol import (
     require,
 )
 from nescio.models.vocabulary import Vocabulary
-from nescio.trace import Trace
+from nescio.trace import Column, Trace
 from nescio.trace.trace import SEGMENTS
 
 __all__ = ["score", "score_texts"]
@@ -171,8 +172,16 @@ def _scored(model: Any, work: _Work, progress: Progress | None) -> tuple[Trace, 
     rows = max(8, min(128, _BLOCK_ELEMENTS // size))
     for batch in batches(todo, budget=work.window.batch_tokens):
         skip = [job.skip for job in batch]
-        for block in model.logit_blocks([j.ids for j in batch], skip=skip, rows=rows):
-            _take(block, batch, work, measures, vocabulary=model.vocabulary)
+        ids = [job.ids for job in batch]
+        for block, contexts in _blocks(model, ids, skip, rows):
+            _take(
+                block,
+                contexts,
+                batch,
+                work,
+                measures=measures,
+                vocabulary=model.vocabulary,
+            )
         done += sum(len(job.ids) - job.skip for job in batch)
         if progress is not None:
             progress(done, total)
@@ -180,6 +189,17 @@ def _scored(model: Any, work: _Work, progress: Progress | None) -> tuple[Trace, 
         _trace(model, text, found, work)
         for text, found in zip(work.texts, measures, strict=True)
     )
+
+
+def _blocks(
+    model: Any, sequences: list[np.ndarray], skip: list[int], rows: int
+) -> Iterator[tuple[LogitBlock, Sequence[Any]]]:
+    """Blocks of logits, with the contexts behind them where these say more."""
+    if is_told(model):
+        yield from blocks_told(model, sequences, skip)
+        return
+    for block in model.logit_blocks(sequences, skip=skip, rows=rows):
+        yield block, ()
 
 
 def _prepared(model: Any, text: str | bytes, given: str | bytes | None) -> _Text:
@@ -216,10 +236,11 @@ def _as_bytes(text: str | bytes, name: str) -> bytes:
 
 def _take(
     block: LogitBlock,
+    contexts: Sequence[Any],
     batch: Sequence[Job],
     work: _Work,
-    measures: Sequence[Measures],
     *,
+    measures: Sequence[Measures],
     vocabulary: Vocabulary,
 ) -> None:
     shift = np.array([job.first + 1 - job.start for job in batch])
@@ -235,10 +256,13 @@ def _take(
                 logits = _reopened(logits, row, text.reopened, vocabulary)
     detail = work.detail
     statistics = row_statistics(logits, targets, top=detail.top, renyi=detail.renyi)
+    told = together(contexts, logits, targets)
     for number in np.unique(owner).tolist():
         rows = np.flatnonzero(owner == number)
         context = (block.position[rows] + 1).astype(np.int32)
         measures[number].put(tokens[rows], statistics, rows, context)
+        if told is not None:
+            measures[number].put_columns(tokens[rows], told.columns(), rows)
 
 
 def _reopened(
@@ -262,7 +286,8 @@ def _trace(model: Any, text: _Text, measures: Measures, work: _Work) -> Trace:
     segment = np.full(len(ids), _COMPLETION, dtype=np.int8)
     segment[: text.begin] = _PROMPT
     conditioned = "".join(vocabulary.label(token) or "" for token in model.start)
-    decoding = {"kind": "score", "chat": False, **work.window.settings(model)}
+    decoding = dict(model.origin.decoding)
+    decoding |= {"kind": "score", "chat": False, **work.window.settings(model)}
     if text.reopened:
         decoding["reopened_bytes"] = text.reopened.hex()
     trace = Trace(
@@ -282,6 +307,7 @@ def _trace(model: Any, text: _Text, measures: Measures, work: _Work) -> Trace:
         candidates=candidates_of(measures, vocabulary),
         renyi=measures.renyi if work.detail.renyi else None,
         renyi_orders=work.detail.renyi,
+        columns=measures.columns,
         labels=labels_of(ids, vocabulary),
     )
     return _split(trace, text) if text.reopened else trace
@@ -317,5 +343,9 @@ def _split(trace: Trace, text: _Text) -> Trace:
             candidates,
             offsets=np.insert(candidates.offsets, at, candidates.offsets[at]),
         ),
+        columns={
+            name: Column(widened(column.values, np.nan), column.unit)
+            for name, column in trace.columns.items()
+        },
         labels={i + (i >= at): label for i, label in trace.labels.items()},
     )

@@ -9,6 +9,7 @@ that with what was lost.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,31 +17,66 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from nescio.ensemble.lexicon import Child, Lexicon
+from nescio.ensemble.lexicon import Child, Lexicon, Steps
+from nescio.errors import InvalidInput
 
-__all__ = ["END", "SYMBOLS", "Boundary", "Branch", "Candidate", "masses", "narrowed"]
+__all__ = [
+    "END",
+    "SYMBOLS",
+    "Branch",
+    "Candidate",
+    "Shares",
+    "Spelled",
+    "Wanted",
+    "masses",
+    "narrowed",
+    "shares_of",
+]
 
 END = 256
 """The symbol of the end of a text."""
 SYMBOLS = 257
 """256 bytes and the end."""
 
+_LEAST_EXPONENT = -80.0
+"""Below it float32 loses digits, and soon everything."""
+
 
 @dataclass(frozen=True, eq=False)
-class Boundary:
-    """What a model says after whole tokens.
+class Spelled:
+    """Tokens that were read, the last first.
 
     Args:
-        context: what the model has read.
-        log_weight: log-probability of its tokens, nats.
-        p: probability of each text token, in the order of the lexicon, [tokens].
-        end: probability that the text ends here.
+        token: the last one.
+        before: those before it; None: it is the first after the document start.
+        length: how many there are.
     """
 
-    context: Any
-    log_weight: float
+    token: int
+    before: Spelled | None
+    length: int
+
+    @staticmethod
+    def of(before: Spelled | None, token: int) -> Spelled:
+        """One token more."""
+        return Spelled(token, before, 1 + (before.length if before else 0))
+
+
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """What a model says after whole tokens, not yet divided by its sum.
+
+    Args:
+        p: of each text token, in the order of the lexicon, the largest at most 1.
+        sums: of the tokens that begin with each byte, by the lexicon's root, [parts].
+        stop: of the end.
+        log_total: log of what ``p`` and ``stop`` sum to, nats.
+    """
+
     p: Float[np.ndarray, " tokens"]
-    end: float
+    sums: Float[np.ndarray, " parts"]
+    stop: float
+    log_total: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,62 +84,132 @@ class Branch:
     """Whole tokens, and the beginning of a further one.
 
     Args:
-        context, log_weight: of the whole tokens.
+        context: what the model has read.
+        tokens: the same, without a document start or a prompt; None: none.
+        log_weight: of the tokens, nats, less the log of what shares are divided by.
         begin, end: the range of tokens that may still come, all longer than depth.
         depth: how many bytes of it were spelled; 0: none, at a boundary.
-        p: their probabilities, [tokens].
-        stop: probability that the text ends here; 0 unless at a boundary.
+        p: their shares, [tokens].
+        steps: how they divide by the next byte.
+        sums: of the shares in each part, [parts].
+        stop: share of the end; 0 unless at a boundary.
+        log_total: log of what shares are divided by.
     """
 
     context: Any
+    tokens: Spelled | None
     log_weight: float
     begin: int
     end: int
     depth: int
     p: Float[np.ndarray, " tokens"]
-    stop: float = 0.0
+    steps: Steps
+    sums: Float[np.ndarray, " parts"]
+    stop: float
+    log_total: float
+
+    @property
+    def candidate(self) -> Candidate:
+        """Its whole tokens, without the memory of a model."""
+        return Candidate(None, self.tokens, self.log_weight + self.log_total)
 
     @staticmethod
-    def at(boundary: Boundary) -> Branch:
+    def at(
+        candidate: Candidate, context: Any, *, shares: Shares, steps: Steps
+    ) -> Branch:
         """The branch whose next token has not begun."""
-        tokens = len(boundary.p)
         return Branch(
-            boundary.context,
-            boundary.log_weight,
+            context,
+            candidate.tokens,
+            candidate.log_weight - shares.log_total,
             0,
-            tokens,
+            len(shares.p),
             0,
-            boundary.p,
-            boundary.end,
+            shares.p,
+            steps,
+            shares.sums,
+            shares.stop,
+            shares.log_total,
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Candidate:
-    """A token that ends here, to be read: a boundary once the model was asked.
+    """A token that ends here, to be read: a branch once the model was asked.
 
     Args:
-        context: before the token.
-        token: its id.
-        log_weight: log-probability of all tokens up to and with it.
+        context: of the model, before the token.
+        tokens: all up to and with it; None: the document start or a prompt.
+        log_weight: their log-probability, nats.
     """
 
     context: Any
-    token: int
+    tokens: Spelled | None
     log_weight: float
 
 
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """A branch to be made: what the model has to read for it, after what.
+
+    Args:
+        candidate: its tokens and their probability.
+        context: of the model.
+        run: what it reads.
+    """
+
+    candidate: Candidate
+    context: Any
+    run: Int[np.ndarray, " n"]
+
+    @staticmethod
+    def of(candidate: Candidate) -> Wanted:
+        """The token that a candidate ends with, after those before it."""
+        tokens = candidate.tokens
+        if tokens is None:
+            raise InvalidInput("a candidate without tokens has nothing to read")
+        return Wanted(candidate, candidate.context, np.array([tokens.token]))
+
+
+def shares_of(
+    logits: Float[np.ndarray, " vocab"], lexicon: Lexicon, end: Int[np.ndarray, " ends"]
+) -> Shares:
+    """Shares of the text tokens and of the end.
+
+    Float32 logits give float32 shares, where none of them would vanish; all sums are
+    taken in float64, so that parts add up to the whole to 15 digits.
+
+    Raises:
+        InvalidInput: no text token and no end has any probability, or one is NaN.
+    """
+    text = logits.take(lexicon.ids, mode="clip")
+    ends = logits[end].astype(np.float64)
+    top = max(float(text.max()), float(ends.max(initial=-np.inf)))
+    stop = float(np.exp(ends - top).sum()) if math.isfinite(top) else math.nan
+    if math.isnan(stop):
+        raise InvalidInput(f"no token has any probability: the largest logit is {top}")
+    if text.dtype != np.float64:
+        narrow = text.dtype == np.float32 and text.min() - top > _LEAST_EXPONENT
+        text = text.astype(np.float32 if narrow else np.float64, copy=False)
+    text -= text.dtype.type(top)
+    np.exp(text, out=text)
+    sums = _sums(text, lexicon.root())
+    return Shares(text, sums, stop, math.log(float(sums.sum()) + stop))
+
+
+def _sums(p: Float[np.ndarray, " tokens"], steps: Steps) -> Float[np.ndarray, " parts"]:
+    """Sums over the parts, in float64."""
+    return np.add.reduceat(p, steps.starts, dtype=np.float64)
+
+
 def masses(
-    branches: tuple[Branch, ...], lexicon: Lexicon, *, scale: float
+    branches: tuple[Branch, ...], *, scale: float
 ) -> Float[np.ndarray, " symbols"]:
     """The mass of every symbol that may come next, [257], divided by exp(scale)."""
     found = np.zeros(SYMBOLS)
     for branch in branches:
-        weight = np.exp(branch.log_weight - scale)
-        steps = lexicon.steps(branch.begin, branch.end, branch.depth)
-        found[steps.symbols] += weight * np.add.reduceat(
-            branch.p, steps.starts, dtype=np.float64
-        )
+        weight = math.exp(branch.log_weight - scale)
+        found[branch.steps.symbols] += weight * branch.sums
         found[END] += weight * branch.stop
     return found
 
@@ -115,14 +221,14 @@ def narrowed(
     kept: list[Branch] = []
     ended: list[Candidate] = []
     for branch in branches:
-        steps = lexicon.steps(branch.begin, branch.end, branch.depth)
-        child = steps.children.get(symbol)
+        child = branch.steps.children.get(symbol)
         if child is None:
             continue
         ended += _ending(branch, lexicon.ids, child)
-        further = branch.p[child.longer - branch.begin : child.end - branch.begin]
-        if further.any():
-            kept.append(_deeper(branch, child, further))
+        if child.longer < child.end:
+            deeper = _deeper(branch, child, lexicon)
+            if deeper.sums.any():
+                kept.append(deeper)
     return tuple(kept), tuple(ended)
 
 
@@ -133,17 +239,26 @@ def _ending(
         p = float(branch.p[place - branch.begin])
         if p > 0.0:
             yield Candidate(
-                branch.context, int(ids[place]), branch.log_weight + float(np.log(p))
+                branch.context,
+                Spelled.of(branch.tokens, int(ids[place])),
+                branch.log_weight + math.log(p),
             )
 
 
-def _deeper(branch: Branch, child: Child, p: Float[np.ndarray, " _"]) -> Branch:
-    own = p if branch.depth else p.copy()  # a slice would keep the whole row
+def _deeper(branch: Branch, child: Child, lexicon: Lexicon) -> Branch:
+    p = branch.p[child.longer - branch.begin : child.end - branch.begin]
+    depth = branch.depth + 1
+    steps = lexicon.steps(child.longer, child.end, depth)
     return Branch(
         branch.context,
+        branch.tokens,
         branch.log_weight,
         child.longer,
         child.end,
-        branch.depth + 1,
-        own,
+        depth,
+        p if branch.depth else p.copy(),  # a slice would keep the whole row
+        steps,
+        _sums(p, steps),
+        0.0,
+        branch.log_total,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -19,15 +19,16 @@ from jaxtyping import Float, Int
 
 from nescio.ensemble.branches import END, SYMBOLS
 from nescio.ensemble.byte_view import START, ByteContext, ByteView, byte_vocabulary
-from nescio.ensemble.rules import RULES, disagreement, power_mean
+from nescio.ensemble.naming import name_of
+from nescio.ensemble.prompts import Asked
+from nescio.ensemble.reading import blocks, read_runs
+from nescio.ensemble.rules import disagreement, rule_named
 from nescio.errors import InvalidInput, InvalidText
 from nescio.models.protocol import LogitBlock
 from nescio.models.vocabulary import Vocabulary
 from nescio.trace import Origin
 
 __all__ = ["Ensemble", "EnsembleContext"]
-
-_POWER = "power:"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,8 @@ class EnsembleContext:
     logp: Float[np.ndarray, "members symbols"]
     weights: Float[np.ndarray, " members"]
     joined: Float[np.ndarray, " symbols"]
-    _owner: Ensemble
+    _owner: Ensemble = field(repr=False)
+    _last: tuple[ByteContext | None, ...] = field(default=(), repr=False)
 
     @property
     def length(self) -> int:
@@ -61,7 +63,10 @@ class EnsembleContext:
         return float(disagreement(self.logp[here], self.weights[here]))
 
     def rewind(self, length: int) -> EnsembleContext:
-        """The context as it was after its first ``length`` symbols, read again.
+        """The context as it was after its first ``length`` symbols.
+
+        A member that has left since is back. After a prompt the first symbol is the
+        prompt's end; 0 is before it.
 
         Raises:
             InvalidInput: more than were read.
@@ -70,11 +75,15 @@ class EnsembleContext:
             raise InvalidInput(
                 f"a context of {self.length} symbols cannot be rewound to {length}"
             )
-        fresh = self._owner.open()
-        if length == 0:
-            return fresh
-        run = np.array(self.symbols[:length], dtype=np.int64)
-        return self._owner.extend([fresh], [run])[0][0]
+        if length in (0, self.length):
+            return self if length else self._owner.open()
+        last = _last(self)
+        there = [m is not None and m.length >= length for m in last]
+        members = tuple(
+            m.rewind(length) if m is not None and here else None
+            for m, here in zip(last, there, strict=True)
+        )
+        return self._owner.joined(self.symbols[:length], members, last)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +97,8 @@ class Ensemble:
             ``max``, ``switch``, or ``power:A`` with an exponent A.
         weights: of the members, at least 0; None: equal. They are scaled to sum to 1,
             and a member of weight 0 is never run.
-        prune: of the views that are made here.
+        prune: of the views that are made here, as `ByteView`; for real models
+            `nescio.ensemble.byte_view.USUAL_PRUNE`.
 
     Raises:
         InvalidInput: no members, an unknown rule, weights that do not fit.
@@ -119,7 +129,7 @@ class Ensemble:
             raise InvalidInput(
                 f"weights {given}: each is at least 0, and not all of them are"
             )
-        _rule_of(self.rule)
+        rule_named(self.rule)
         kept = [i for i, weight in enumerate(given) if weight > 0.0]
         views = tuple(self._view(self.members[i]) for i in kept)
         shares = tuple(given[i] / sum(given) for i in kept)
@@ -134,8 +144,7 @@ class Ensemble:
     @property
     def name(self) -> str:
         """Members and rule, as a specification."""
-        names = "+".join(view.model.name for view in self.members)
-        return f"ensemble:{names},rule={self.rule}"
+        return name_of(self)
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -192,6 +201,45 @@ class Ensemble:
             self,
         )
 
+    def begin(
+        self, text: Asked, *, chat: bool | None = None, system: str | None = None
+    ) -> EnsembleContext:
+        """The context at the end of a prompt that every member reads in its own way.
+
+        Each through its own chat template, if it has one (`ByteView.begin`), and from
+        there on they continue in the same bytes. The posterior rule's weights count
+        what members gave these, not the prompt. A member that cannot write the prompt
+        has left.
+
+        Args:
+            text: bytes, which may end within a character; a string; messages.
+            chat: through the chat templates or not; None: where there is one.
+            system: a system message before a text; all members need a template.
+
+        Raises:
+            CapabilityError: a chat, and a member without a template.
+            ContextOverflow: no room for a member to go on.
+            InvalidText: no UTF-8, or a prompt that no member can write.
+
+        Example:
+            >>> from nescio.models.table import read_table
+            >>> both = Ensemble((read_table("coin"), read_table("coin")))
+            >>> context = both.begin("HTTH")
+            >>> context.symbols == (START,), round(float(np.exp(context.joined[72])), 6)
+            (True, 0.5)
+        """
+        members: list[ByteContext | None] = []
+        refused: InvalidText | None = None
+        for view in self.members:
+            try:
+                members.append(view.begin(text, chat=chat, system=system))
+            except InvalidText as error:
+                members.append(None)
+                refused = error
+        if refused is not None and not any(members):
+            raise refused
+        return self.joined((START,), tuple(members), tuple(members))
+
     def extend(
         self,
         contexts: Sequence[EnsembleContext],
@@ -207,15 +255,7 @@ class Ensemble:
             InvalidText: bytes that no member can write.
             InvalidDistribution: the members allow no symbol in common.
         """
-        runs = [[int(symbol) for symbol in run] for run in tokens]
-        if not all(runs) or len(runs) != len(contexts):
-            raise InvalidInput("each context reads at least one symbol")
-        now = list(contexts)
-        for step in range(max(map(len, runs), default=0)):
-            places = [place for place, run in enumerate(runs) if step < len(run)]
-            read = self._read([now[p] for p in places], [runs[p][step] for p in places])
-            for place, context in zip(places, read, strict=True):
-                now[place] = context
+        now = read_runs(contexts, tokens, self._read)
         return tuple(now), _rows(now)
 
     def logit_blocks(
@@ -226,19 +266,9 @@ class Ensemble:
         rows: int = 128,
     ) -> Iterator[LogitBlock]:
         """Log-probabilities after each position, the sequences side by side."""
-        now = [self.open() for _ in sequences]
-        for position in range(max(map(len, sequences), default=1) - 1):
-            owners = [i for i, run in enumerate(sequences) if position < len(run) - 1]
-            symbols = [int(sequences[i][position]) for i in owners]
-            read = self._read([now[i] for i in owners], symbols)
-            for i, context in zip(owners, read, strict=True):
-                now[i] = context
-            told = [i for i in owners if position >= skip[i]]
-            for begin in range(0, len(told), rows):
-                part = told[begin : begin + rows]
-                place = np.full(len(part), position)
-                logits = _rows([now[i] for i in part])
-                yield LogitBlock(np.array(part), place, logits)
+        return blocks(
+            self.open(), sequences, skip=skip, rows=rows, read=self._read, told=_rows
+        )
 
     def _read(
         self, contexts: Sequence[EnsembleContext], symbols: Sequence[int]
@@ -254,36 +284,50 @@ class Ensemble:
                 if _can_read(context.members[number], symbol)
             ]
             before = [_there(contexts[place].members[number]) for place in able]
-            runs = [np.array([symbols[place]]) for place in able]
-            after = iter(view.extend(before, runs)[0] if able else ())
-            for place in range(len(contexts)):
-                columns[place].append(next(after) if place in able else None)
-        return [
-            self._joined(context, symbol, tuple(members))
-            for context, symbol, members in zip(contexts, symbols, columns, strict=True)
-        ]
+            read = _read_or_left(view, before, [symbols[place] for place in able])
+            after = dict(zip(able, read, strict=True))
+            for place, column in enumerate(columns):
+                column.append(after.get(place))
+        found = []
+        for context, symbol, column in zip(contexts, symbols, columns, strict=True):
+            if not any(column):
+                raise InvalidText(self._unwritable(context, symbol))
+            last = [now or old for now, old in zip(column, _last(context), strict=True)]
+            read = (*context.symbols, symbol)
+            found.append(self.joined(read, tuple(column), tuple(last)))
+        return found
 
-    def _joined(
+    def _unwritable(self, context: EnsembleContext, symbol: int) -> str:
+        names = ", ".join(view.model.name for view in self.members)
+        read = bytes(s for s in context.symbols[-20:] if s < END)
+        return f"none of {names} can write symbol {symbol} after {read!r}"
+
+    def joined(
         self,
-        context: EnsembleContext,
-        symbol: int,
+        symbols: tuple[int, ...],
         members: tuple[ByteContext | None, ...],
+        last: tuple[ByteContext | None, ...] = (),
     ) -> EnsembleContext:
-        if not any(members):
-            names = ", ".join(view.model.name for view in self.members)
-            raise InvalidText(
-                f"none of {names} can write symbol {symbol} after "
-                f"{bytes(s for s in context.symbols[-20:] if s < END)!r}"
-            )
-        symbols = (*context.symbols, symbol)
+        """What the ensemble says where its members stand, one of them at least.
+
+        Args:
+            symbols: what they have read, ``<start>`` included.
+            members: their contexts; None for one that has left.
+            last: where those that left stood before; for a rewind.
+
+        Raises:
+            InvalidDistribution: the members allow no symbol in common.
+        """
         logp = np.full((len(members), SYMBOLS), -np.inf)
         for row, member in zip(logp, members, strict=True):
             if member is not None:
-                row[:] = _next_of(member)
+                row[:] = member.logp
         weights = self._weights(members)
         here = weights > 0.0
-        joined = _rule_of(self.rule)(logp[here], weights[here])
-        return EnsembleContext(members, symbols, logp, weights, joined, self)
+        joined = rule_named(self.rule)(logp[here], weights[here])
+        return EnsembleContext(
+            members, symbols, logp, weights, joined, self, last or members
+        )
 
     def _weights(
         self, members: tuple[ByteContext | None, ...]
@@ -292,7 +336,7 @@ class Ensemble:
         there = np.array([member is not None for member in members])
         logs = np.log(np.array(self.weights))
         if self.rule == "posterior":
-            logs = logs + [0.0 if m is None else m.log_kept for m in members]
+            logs = logs + [0.0 if m is None else m.log_said for m in members]
         logs[~there] = -np.inf
         shares = np.exp(logs - logs.max())
         return shares / shares.sum()
@@ -303,35 +347,30 @@ def _can_read(member: ByteContext | None, symbol: int) -> bool:
         return False
     if not member.symbols or not 0 <= symbol <= END or member.symbols[-1] == END:
         return True  # the view says what is wrong with it
-    return bool(member.log_masses[symbol] > -np.inf)
+    return bool(member.logp[symbol] > -np.inf)
+
+
+def _read_or_left(
+    view: ByteView, before: Sequence[ByteContext], symbols: Sequence[int]
+) -> list[ByteContext | None]:
+    """One symbol into each; None where it turns out that it cannot be written."""
+    try:
+        return [*view.read(before, symbols)]
+    except InvalidText:
+        if len(before) == 1:
+            return [None]
+    parts = zip(before, symbols, strict=True)
+    return [one for part in parts for one in _read_or_left(view, [part[0]], [part[1]])]
+
+
+def _last(context: EnsembleContext) -> tuple[ByteContext | None, ...]:
+    return context._last or context.members
 
 
 def _there(member: ByteContext | None) -> ByteContext:
     if member is None:  # pragma: no cover
         raise AssertionError("a member that left is never asked")
     return member
-
-
-def _next_of(member: ByteContext) -> Float[np.ndarray, " symbols"]:
-    if member.symbols[-1] == END:
-        row = np.full(SYMBOLS, -np.inf)
-        row[END] = 0.0
-        return row
-    return member.log_masses - member.log_kept
-
-
-def _rule_of(name: str) -> Any:
-    if name == "posterior":
-        return RULES["mean"]
-    if name in RULES:
-        return RULES[name]
-    if name.startswith(_POWER):
-        try:
-            return power_mean(float(name.removeprefix(_POWER)))
-        except ValueError as error:
-            raise InvalidInput(f"rule is {name!r}: power:A has a number A") from error
-    known = (*RULES, "posterior", "power:A")
-    raise InvalidInput(f"rule is {name!r}: choose one of {known}")
 
 
 def _rows(

@@ -7,8 +7,9 @@ narrows it, and the mass of every next byte is a sum over a part of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -16,7 +17,10 @@ from jaxtyping import Int, UInt8
 from nescio.errors import InvalidInput
 from nescio.models.vocabulary import Vocabulary
 
-__all__ = ["Child", "Lexicon", "Steps", "lexicon_of"]
+__all__ = ["Child", "Lexicon", "Steps", "known_lexicon", "lexicon_of"]
+
+_KEPT = 20_000
+"""How many divisions are kept: what a long text visits, and no more."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,39 @@ class Lexicon:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @cached_property
+    def longest(self) -> int:
+        """How many bytes the longest token has."""
+        return int(self.lengths.max())
+
+    @cached_property
+    def letters(self) -> frozenset[int]:
+        """The bytes that stand in any token."""
+        return frozenset(np.unique(self.buffer).tolist())
+
     def steps(self, begin: int, end: int, depth: int) -> Steps:
         """How tokens [begin, end), all longer than ``depth`` bytes, divide there."""
         key = (begin, end, depth)
         found = self._known.get(key)
         if found is None:
+            if len(self._known) >= _KEPT:
+                self._known.clear()
             found = self._known[key] = self._divided(begin, end, depth)
         return found
+
+    def root(self) -> Steps:
+        """How all tokens divide by their first byte."""
+        return self.steps(0, len(self), 0)
+
+    def span(self, spelled: Sequence[int]) -> tuple[int, int]:
+        """The tokens that begin with these bytes and go on; begin = end: none."""
+        begin, end = 0, len(self)
+        for depth, symbol in enumerate(spelled):
+            child = self.steps(begin, end, depth).children.get(symbol)
+            if child is None or child.longer == child.end:
+                return 0, 0
+            begin, end = child.longer, child.end
+        return begin, end
 
     def _divided(self, begin: int, end: int, depth: int) -> Steps:
         column = self.buffer[self.offsets[begin:end] + depth]
@@ -118,3 +148,9 @@ def lexicon_of(vocabulary: Vocabulary) -> Lexicon:
         np.frombuffer(b"".join(map(vocabulary.token, order)), dtype=np.uint8),
         np.cumsum(lengths) - lengths,
     )
+
+
+@lru_cache(maxsize=4)
+def known_lexicon(vocabulary: Vocabulary) -> Lexicon:
+    """The lexicon of a vocabulary; of the last few it is made once."""
+    return lexicon_of(vocabulary)

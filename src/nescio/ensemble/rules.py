@@ -26,6 +26,7 @@ __all__ = [
     "largest",
     "least",
     "power_mean",
+    "rule_named",
     "surest",
 ]
 
@@ -174,6 +175,33 @@ RULES: Mapping[str, Rule] = {
     "switch": surest,
 }
 """The rules that need distributions and weights alone, by name."""
+
+_POWER = "power:"
+
+
+def rule_named(name: str) -> Rule:
+    """The rule of a name: one of `RULES`, ``posterior``, or ``power:A``.
+
+    ``posterior`` joins as ``mean`` does; its weights are what is different.
+
+    Raises:
+        InvalidInput: no rule of that name; lists them.
+
+    Example:
+        >>> rule_named("posterior") is arithmetic_mean
+        True
+    """
+    if name == "posterior":
+        return RULES["mean"]
+    if name in RULES:
+        return RULES[name]
+    if name.startswith(_POWER):
+        try:
+            return power_mean(float(name.removeprefix(_POWER)))
+        except ValueError as error:
+            raise InvalidInput(f"rule is {name!r}: power:A has a number A") from error
+    known = (*RULES, "posterior", "power:A")
+    raise InvalidInput(f"rule is {name!r}: choose one of {known}")
 
 
 def _entropy(logp: Float[np.ndarray, "*rows symbols"]) -> Float[np.ndarray, "*rows"]:

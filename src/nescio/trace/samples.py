@@ -114,7 +114,13 @@ class Samples:
         try:
             answers = tuple(_sample_from_dict(f) for f in fields["answers"])
             return Samples(Prompt.from_dict(fields["prompt"]), answers)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (
+            AttributeError,
+            KeyError,
+            OverflowError,
+            TypeError,
+            ValueError,
+        ) as error:
             if isinstance(error, NescioError):
                 raise
             raise SchemaError(f"not samples written by nescio: {error!r}") from error

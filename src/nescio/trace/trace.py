@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from nescio.errors import SchemaError
 from nescio.palette import shade
+from nescio.trace.symbols import Symbol, symbol_of
 from nescio.visible import visible, visible_bytes
 
 __all__ = [
@@ -132,6 +133,11 @@ class Origin:
         object.__setattr__(self, "decoding", plain)
         if self.seed is not None:
             object.__setattr__(self, "seed", int(self.seed))
+
+    @property
+    def symbol(self) -> Symbol:
+        """What one token of the trace is."""
+        return symbol_of(self.tokenizer_digest)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""

@@ -1,0 +1,281 @@
+"""One symbol more in a view as bytes: what is followed, what is lost, what is asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from nescio.ensemble.branches import (
+    END,
+    Branch,
+    Candidate,
+    Spelled,
+    Wanted,
+    narrowed,
+    shares_of,
+)
+from nescio.ensemble.reviving import LOG_EVEN, aged
+from nescio.errors import ContextOverflow, InvalidInput, InvalidText
+
+__all__ = [
+    "KEPT_NUMBERS",
+    "Past",
+    "followed",
+    "grown",
+    "impossible",
+    "is_canonical",
+    "tokens_of",
+]
+
+KEPT_NUMBERS = (
+    "log_lost",
+    "log_followed",
+    "log_said",
+    "log_waiting",
+    "log_fresh",
+)
+"""What a rewind sets back to what it was."""
+
+_TOGETHER = 64
+"""How many contexts are asked in one pass: bounds the memory of their rows."""
+_LOOKED_AT, _COMPARED = 48, 32
+"""Tokens at the end of a text that are spelled anew, and those that have to agree."""
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """What a context was before its last symbol, as far as a rewind needs it.
+
+    Args:
+        before: one symbol earlier; None: at the document start or a prompt's.
+        born: branches that began there, and how many bytes before.
+        aside: those that were set aside, and how many bytes before.
+        numbers: of the context then: `KEPT_NUMBERS` by name.
+    """
+
+    before: Past | None
+    born: tuple[tuple[Candidate, int], ...]
+    aside: tuple[tuple[Candidate, int], ...]
+    numbers: Mapping[str, Any]
+
+    @staticmethod
+    def of(
+        context: Any,
+        before: Past | None,
+        born: Sequence[tuple[Candidate, int]],
+    ) -> Past:
+        """What is to be remembered of a context: no memory of a model."""
+        numbers = {name: getattr(context, name) for name in KEPT_NUMBERS}
+        return Past(
+            before,
+            tuple((replace(one, context=None), depth) for one, depth in born),
+            tuple((one.wanted.candidate, one.age) for one in context.waiting),
+            numbers,
+        )
+
+
+def followed(context: Any, symbol: int) -> tuple[Any, tuple[Candidate, ...]]:
+    """The context without its fresh branches after a symbol, and these to be asked.
+
+    Raises:
+        InvalidInput: it is no symbol, or stands after the end.
+        InvalidText: the model gives it no probability.
+        ContextOverflow: no room for another token.
+    """
+    _check(context, symbol)
+    total = float(context.log_masses[symbol])
+    if total == -math.inf and not context.waiting:
+        raise InvalidText(impossible(context, symbol))
+    total += context.prompt.log_weight
+    read = (*context.symbols, symbol)
+    said = context.log_said + float(context.logp[symbol])
+    if symbol == END:
+        return _ended(context, read, total, said), ()
+    view = context.view
+    kept, ended = narrowed(context.branches, view.lexicon, symbol)
+    if view.spelling == "canonical":
+        ended = tuple(
+            c for c in ended if c.tokens and is_canonical(view.model, c.tokens)
+        )
+        if not kept and not ended and not context.waiting:
+            raise InvalidText(_not_its_own(context, symbol))
+    chosen = _chosen(context, ended, total, alone=not kept)
+    base = context.prompt.log_weight
+    log_lost = float(np.logaddexp(context.log_lost, chosen.log_lost - base))
+    fresh = _log_sum(chosen.aside) - base
+    longer = replace(
+        context,
+        symbols=read,
+        branches=kept,
+        log_lost=log_lost,
+        log_followed=context.log_followed + _log_rest(chosen.log_lost - total),
+        log_said=said,
+        waiting=aged(context.waiting, chosen.aside),
+        log_waiting=float(np.logaddexp(context.log_waiting + LOG_EVEN, fresh)),
+        log_fresh=fresh,
+    )
+    born = [(candidate, 0) for candidate in chosen.worth]
+    past = Past.of(longer, context.past, born)
+    return replace(longer, past=past), chosen.worth
+
+
+def _check(context: Any, symbol: int) -> None:
+    if context.symbols and context.symbols[-1] == END:
+        raise InvalidInput("the text has ended: nothing can be read after its end")
+    if not context.symbols:
+        raise InvalidInput("a text begins with <start>: read that symbol first")
+    if not 0 <= symbol <= END:
+        raise InvalidInput(f"symbol {symbol} is no byte and no end")
+
+
+def _ended(context: Any, read: tuple[int, ...], total: float, said: float) -> Any:
+    nothing = tuple(replace(one, log_weight=total) for one in context.branches[:1])
+    if total == -math.inf:
+        nothing = ()
+    longer = replace(context, symbols=read, branches=nothing, log_said=said)
+    return replace(longer, past=Past.of(longer, context.past, ()))
+
+
+def _log_rest(log_share: float) -> float:
+    """Log of what a share leaves."""
+    if math.isnan(log_share):  # nothing of nothing
+        return 0.0
+    return math.log1p(-math.exp(log_share)) if log_share < 0.0 else -math.inf
+
+
+def _log_sum(candidates: Sequence[Candidate]) -> float:
+    weights = [candidate.log_weight for candidate in candidates]
+    return float(np.logaddexp.reduce(weights)) if weights else -math.inf
+
+
+def grown(view: Any, wanted: Sequence[Wanted]) -> list[Branch]:
+    """Branches from what the model says after some tokens, asked together."""
+    found: list[Branch] = []
+    end = np.array(view.model.vocabulary.end, dtype=np.int64)
+    steps = view.lexicon.root()
+    for begin in range(0, len(wanted), _TOGETHER):
+        some = wanted[begin : begin + _TOGETHER]
+        contexts, logits = view.model.extend(
+            [one.context for one in some], [one.run for one in some]
+        )
+        for one, context, row in zip(some, contexts, logits, strict=True):
+            try:
+                shares = shares_of(row, view.lexicon, end)
+            except InvalidInput as error:
+                raise InvalidInput(f"{view.model.name}: {error}") from error
+            found.append(Branch.at(one.candidate, context, shares=shares, steps=steps))
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Chosen:
+    """Tokens that end here: worth a pass, or set aside.
+
+    Args:
+        worth, aside: the tokens.
+        log_lost: log-probability of all that are not worth it.
+    """
+
+    worth: tuple[Candidate, ...]
+    aside: tuple[Candidate, ...]
+    log_lost: float
+
+
+def _chosen(
+    context: Any, ended: tuple[Candidate, ...], total: float, *, alone: bool
+) -> _Chosen:
+    view = context.view
+    worth = list(ended)
+    if view.prune > 0.0:
+        least = total + math.log(view.prune)
+        worth = [c for c in ended if c.log_weight >= least]
+        if not worth and alone and ended:
+            worth = [max(ended, key=lambda c: c.log_weight)]
+    if view.most is not None and len(worth) > view.most:
+        worth.sort(key=lambda c: -c.log_weight)
+        del worth[view.most :]
+    here = {id(c) for c in worth}
+    aside = tuple(c for c in ended if id(c) not in here and _fits(context, c))
+    worth = _that_fit(context, worth, total, alone=alone)
+    here = {id(c) for c in worth}
+    lost = _log_sum([c for c in ended if id(c) not in here])
+    return _Chosen(tuple(worth), aside, lost)
+
+
+def _fits(context: Any, candidate: Candidate) -> bool:
+    limit, tokens = context.view.model.context_length, candidate.tokens
+    if limit is None or tokens is None:
+        return True
+    return len(context.prompt.token_ids) + tokens.length <= limit
+
+
+def _that_fit(
+    context: Any, worth: list[Candidate], total: float, *, alone: bool
+) -> list[Candidate]:
+    """Those for which the model has room; the others are lost, if they are few."""
+    fit = [c for c in worth if _fits(context, c)]
+    here = {id(c) for c in fit}
+    left = _log_sum([c for c in worth if id(c) not in here])
+    if left > total - math.log(2.0) or (left > -math.inf and alone and not fit):
+        model = context.view.model
+        raise ContextOverflow(
+            f"the context of {model.name} is full: after {context.length} symbols the "
+            f"likeliest spelling has {model.context_length} tokens, all that it can "
+            "see; shorten the prompt or the text"
+        )
+    return fit
+
+
+def is_canonical(model: Any, tokens: Spelled) -> bool:
+    """Whether the tokenizer itself spells so, judged by the last 48 tokens.
+
+    Tokens after which a character is not whole are let pass: the next one decides.
+    """
+    recent, whole = _recent(model.vocabulary, tokens)
+    try:
+        own = model.encode(model.vocabulary.spell(recent)).tolist()
+    except InvalidText:
+        return True
+    return own == recent if whole else own[-_COMPARED:] == recent[-_COMPARED:]
+
+
+def _recent(vocabulary: Any, tokens: Spelled) -> tuple[list[int], bool]:
+    """The last tokens from the beginning of a character on, and whether that is all."""
+    found: list[int] = []
+    for token in _backwards(tokens):
+        found.append(token)
+        spelled = vocabulary.token(token)
+        if len(found) >= _LOOKED_AT and (spelled[0] & 0xC0) != 0x80:
+            break
+    return found[::-1], len(found) == tokens.length
+
+
+def _backwards(tokens: Spelled | None) -> Iterator[int]:
+    while tokens is not None:
+        yield tokens.token
+        tokens = tokens.before
+
+
+def tokens_of(tokens: Spelled | None, *, last: int | None = None) -> list[int]:
+    """The ids, in order; only the last few if asked."""
+    return list(islice(_backwards(tokens), last))[::-1]
+
+
+def _not_its_own(context: Any, symbol: int) -> str:
+    return (
+        f"{context.view.model.name} has no spelling of its own that goes on with byte "
+        f"0x{symbol:02x} here: follow all spellings (spelling='all')"
+    )
+
+
+def impossible(context: Any, symbol: int) -> str:
+    """What is said of a symbol that no spelling writes."""
+    name = context.view.model.name
+    what = "the end" if symbol == END else f"byte 0x{symbol:02x}"
+    read = bytes(s for s in context.symbols[-20:] if s < END)
+    return f"{name} gives {what} no probability after {read!r}: it cannot write that"
