@@ -99,8 +99,8 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--tokens", type=int, default=256, help="of the text read")
-    parser.add_argument("--drawn", type=int, default=64, help="tokens drawn")
+    parser.add_argument("--tokens", type=int, default=96, help="of the text read")
+    parser.add_argument("--drawn", type=int, default=16, help="tokens drawn")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each method")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(

@@ -4,9 +4,10 @@ smollm2 continues openings of wikitext-2's paragraphs. Some answers fit alarm A,
 ones tell at what rate healthy answers set it off; in others something changes half-way:
 the temperature, the context, or the text itself. Alarm B, and river's detectors at
 their defaults, watch the same streams. Writes ``results/alarm_runs.json`` and
-``results/alarm_runs.svg``.
+``docs/drift-alarms.svg``.
 
     python experiments/alarm.py [--work DIR] [--quick] [--peers PYTHON] [--out FILE]
+        [--figure FILE]
 
 ``DIR`` keeps what is finished: the same command goes on where it was stopped. PYTHON is
 an interpreter that has river (``pip install river``); without one its detectors are
@@ -58,7 +59,7 @@ from nescio.drift.channels import CHANNELS, ChannelPlan, run_statistics
 from nescio.drift.conformal_alarm import ConformalAlarm
 from nescio.drift.martingale import MartingaleAlarm
 from nescio.errors import NotEnoughData
-from nescio.plot.colours import LINES
+from nescio.plot.colours import LINES, MUTED
 from nescio.plot.curve import Curve, curve_chart
 from nescio.plot.panel import straight_axis
 
@@ -69,6 +70,8 @@ POPULATION = "openings of paragraphs of wikitext-2"
 FRESH = "fresh"
 MAIN = "alarm A"
 DEALT = 2000
+BANDS = (UNCHANGED, "greedy", "shuffled context")
+"""Curves with a band; all of them would hide one another."""
 Watching = Callable[[Table], First]
 
 
@@ -248,14 +251,17 @@ def about(streams: Mapping[str, Sequence[Table]]) -> dict[str, Any]:
 
 def figure(found: Mapping[str, Any], size: Size, path: Path) -> None:
     """The share that alarm A has found, by tokens since the change."""
-    curves = []
-    for place, (name, one) in enumerate(found[MAIN]["changes"].items()):
+    changes, curves = found[MAIN]["changes"], []
+    for place, name in enumerate([*CHANGES, UNCHANGED]):
+        one = changes[name]
         x, y, low, high = (
             np.array(one["by"][key], dtype=np.float64)
             for key in ("tokens", "value", "low", "high")
         )
         colour, dashed = LINES[place % len(LINES)], place >= len(LINES)
-        band = (low, high) if name in (UNCHANGED, "greedy", "another language") else ()
+        if name == UNCHANGED:
+            colour, dashed = MUTED, False
+        band = (low, high) if name in BANDS else ()
         curves.append(Curve(name, x, y, *band, colour=colour, dashed=dashed))
     last = size.horizon - size.onset
     x_axis = straight_axis("tokens since the change", 0, last)
@@ -302,12 +308,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few streams only")
     parser.add_argument("--peers", default=sys.executable, metavar="PYTHON")
     parser.add_argument("--out", type=Path, default=PROJECT / "results" / RESULT)
+    parser.add_argument(
+        "--figure", type=Path, default=PROJECT / "docs" / "drift-alarms.svg"
+    )
     given = parser.parse_args()
     size = QUICK if given.quick else FULL
     folder = given.work / ("quick" if given.quick else "full")
     result, recipe = run(size, folder, given.peers)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    figure(result["detectors"], size, given.out.with_suffix(".svg"))
+    given.figure.parent.mkdir(parents=True, exist_ok=True)
+    figure(result["detectors"], size, given.figure)
     write(
         given.out,
         result,

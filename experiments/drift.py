@@ -7,7 +7,7 @@ articles', and what the look-ahead recalibration, fitted on validation articles,
 the cross-entropy of test articles and to the entropy gap. Writes
 ``results/drift_runs.json``.
 
-    python experiments/drift.py --work DIR [--quick] [--model NAME] [--out FILE]
+    python experiments/drift.py [--work DIR] [--quick] [--model NAME] [--out FILE]
 
 ``DIR`` keeps what is finished: the same command goes on where it was stopped. The
 reference data are beside the checkout (``shared/data``) or where ``NESCIO_DATA`` says.
@@ -344,7 +344,7 @@ def run_model(name: str, size: Size, work: Path) -> dict[str, Any]:
 def main() -> None:
     """Read the options, run, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--work", type=Path, required=True, help="what is finished")
+    parser.add_argument("--work", type=Path, default=PROJECT / "build" / "drift_runs")
     parser.add_argument("--quick", action="store_true", help="a few tokens only")
     parser.add_argument("--model", action="append", choices=MODELS)
     parser.add_argument("--out", type=Path, default=PROJECT / "results" / RESULT)

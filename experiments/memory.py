@@ -4,9 +4,9 @@ Both are trained on the same crops of Shakespeare's plays, character by characte
 then write on their own. I_τ = H(next | last τ) - H(next | all), in their own text, is
 bounded from above by their loss when all but the last τ characters are hidden; the
 context gain is the same difference on held-out plays. Writes
-``results/memory_runs.json`` and ``results/memory_runs.svg``.
+``results/memory_runs.json`` and ``docs/drift-memory.svg``.
 
-    python experiments/memory.py [--work DIR] [--quick] [--out FILE]
+    python experiments/memory.py [--work DIR] [--quick] [--out FILE] [--figure FILE]
 
 ``DIR`` keeps what is finished: the same command goes on where it was stopped. The
 reference data are beside the checkout (``shared/data``) or where ``NESCIO_DATA`` says.
@@ -46,6 +46,7 @@ from nescio.plot.panel import log_axis
 RESULT = "memory_runs.json"
 HELD_OUT = 0.1
 LEVEL = 0.95
+DRAWN_FROM = 4  # characters back: before, both fall alike and hide the rest
 PAIR = ("LSTM", "transformer")
 MEASURES = {
     "memory": "upper bound on I_τ in its own text",
@@ -195,13 +196,16 @@ def figure(found: Mapping[str, Any], path: Path) -> None:
         for place, kind in enumerate(PAIR):
             one = found[measure][kind]
             x = np.array(one["tokens_back"], dtype=np.float64)
+            shown = x >= DRAWN_FROM
             y, low, high = (
-                np.array([at[end] for at in one["at"]])
+                np.array([at[end] for at in one["at"]])[shown]
                 for end in ("value", "low", "high")
             )
             name = f"{kind}, {'own text' if measure == 'memory' else 'plays'}"
             dashed, band = measure != "memory", (low, high)
-            curves.append(Curve(name, x, y, *band, colour=LINES[place], dashed=dashed))
+            curves.append(
+                Curve(name, x[shown], y, *band, colour=LINES[place], dashed=dashed)
+            )
     first, last = curves[0].x[0], curves[0].x[-1]
     x_axis = log_axis("characters back", first, last, ticks=tuple(curves[0].x.tolist()))
     svg = curve_chart(curves, x=x_axis, y="nats a character", size=(640, 360))
@@ -214,6 +218,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=PROJECT / "build" / "memory_runs")
     parser.add_argument("--quick", action="store_true", help="a few steps only")
     parser.add_argument("--out", type=Path, default=PROJECT / "results" / RESULT)
+    parser.add_argument(
+        "--figure", type=Path, default=PROJECT / "docs" / "drift-memory.svg"
+    )
     given = parser.parse_args()
     size = QUICK if given.quick else FULL
     folder = given.work / ("quick" if given.quick else "full")
@@ -231,8 +238,8 @@ def main() -> None:
         for kind in NETWORKS
     }
     found = {"networks": networks, "compared": compared(networks)}
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    figure(found["compared"], given.out.with_suffix(".svg"))
+    given.figure.parent.mkdir(parents=True, exist_ok=True)
+    figure(found["compared"], given.figure)
     write(
         given.out,
         found,

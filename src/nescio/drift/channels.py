@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from nescio.decoding.recording import renyi_column
 from nescio.decoding.watching import TokenStatistics
@@ -30,6 +30,7 @@ __all__ = [
     "Running",
     "Standard",
     "is_plain",
+    "repeated_tokens",
     "run_statistics",
     "standards_of",
     "tokens_of",
@@ -270,6 +271,37 @@ def is_plain(trace: Trace) -> bool:
     return all(
         value is None or value in neutral.get(name, ()) for name, value in drawn.items()
     )
+
+
+def repeated_tokens(
+    trace: Trace, plan: ChannelPlan | None = None
+) -> Bool[np.ndarray, " n"]:
+    """Which tokens of an answer stand in a run that came in the window before.
+
+    Args:
+        trace: of an answer or a scored text.
+        plan: how long a run is, and the window; None: the usual ones.
+
+    Example:
+        >>> import nescio
+        >>> trace = nescio.score(nescio.load("table:coin"), "HTTTHTTT")
+        >>> repeated_tokens(trace).astype(int).tolist()
+        [0, 0, 0, 0, 1, 1, 1, 1]
+    """
+    how = plan or ChannelPlan()
+    repetition = _Repetition(how.ngram, how.window)
+    mine = trace.scored & (trace.segment == SEGMENTS.index("completion"))
+    places = np.flatnonzero(mine)
+    found = np.zeros(len(trace), dtype=np.bool_)
+    for index, place in enumerate(places.tolist()):
+        token: int | bytes = (
+            trace.token_bytes(place)
+            if trace.token_ids is None
+            else int(trace.token_ids[place])
+        )
+        if repetition.update(token):
+            found[places[index - how.ngram + 1 : index + 1]] = True
+    return found
 
 
 def run_statistics(

@@ -304,6 +304,11 @@ class ConformalWatch:
         return self.alert
 
     @property
+    def within_horizon(self) -> bool:
+        """Whether the last token was watched."""
+        return self.tokens <= self._alarm.horizon
+
+    @property
     def smoothed_entropy(self) -> float | None:
         """The weighted mean of the entropy that is watched, nats; None: it is not."""
         for place, rule in enumerate(self._alarm.rules):

@@ -186,25 +186,28 @@ class GenerationWatch:
         where = np.array(going, dtype=np.int64)
         if not len(where):
             return
-        found = row_statistics(rows[where], ids[where])
-        processed, sums = self._processed(rows[where], ids[where])
+        found, drawn_from = self._measured(rows[where], ids[where])
         for place, row in enumerate(going):
-            own = (
-                None if processed is None else float(processed[place]),
-                () if sums is None else tuple(sums[place].tolist()),
-            )
+            own: tuple[float | None, tuple[float, ...]] = (None, ())
+            if drawn_from is not None and drawn_from.log_renyi is not None:
+                sums = tuple(drawn_from.log_renyi[place].tolist())
+                own = (_at(drawn_from, place)[0], sums)
             self._take(row, int(ids[row]), _at(found, place), own)
 
-    def _processed(
+    def _measured(
         self, rows: Float[np.ndarray, "batch vocab"], ids: Int[np.ndarray, " batch"]
-    ) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Tokens under what they were drawn from, where the alarm needs it."""
-        if self._alarm is None or not self._alarm.renyi_orders:
-            return None, None
+    ) -> tuple[RowStatistics, RowStatistics | None]:
+        """Tokens under the model, and under what they were drawn from if that matters.
+
+        One pass does for both where they are drawn from the model itself.
+        """
+        orders = () if self._alarm is None else self._alarm.renyi_orders
         plain = self._sampling == Sampling()
-        drawn_from = rows if plain else process(rows, self._sampling)
-        found = row_statistics(drawn_from, ids, renyi=self._alarm.renyi_orders)
-        return found.logp, found.log_renyi
+        found = row_statistics(rows, ids, renyi=orders if plain else ())
+        if not orders or plain:
+            return found, found if orders else None
+        drawn_from = process(rows, self._sampling)
+        return found, row_statistics(drawn_from, ids, renyi=orders)
 
     def _take(
         self,

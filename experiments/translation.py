@@ -1,0 +1,317 @@
+"""Do a translator and language models translate better together than the better one?
+
+Sentences with human translations come from the message catalogues of installed
+programs, English and Brazilian Portuguese, both ways. Members are a small translation
+network, gemma3-270m and smollm2 (which are shown a few translations first), each by
+itself, greedily and by beam search; then agreement-based beam search, the rules over
+bytes, and the candidate of least risk among all of them. Weights are chosen on other
+programs' sentences, by the likelihood of their translations. BLEU and chrF with paired
+intervals, and bits per byte of the human translations. Writes
+``results/translation_runs.json``.
+
+    python experiments/translation.py --work DIR [--quick] [--direction en-pt]
+        [--translators DIR] [--no-search] [--out FILE]
+
+``DIR`` keeps what is finished: the same command goes on where it was stopped.
+``--translators`` is a folder with ``en-pt`` and ``pt-en`` in it, instead of the
+catalogue's; ``--no-search`` leaves out the searches (beam, ABE, least risk), which take
+most of the time. Needs sacrebleu, and a system with the catalogues (Debian).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _calibration_telling import PROJECT, write
+from _translation_data import Pair, pairs
+from _translation_decoding import agreed, byte_rows, greedy, joined
+from _translation_members import (
+    PRUNE,
+    Direction,
+    OneLine,
+    Started,
+    one_line,
+    start_shown,
+    start_translator,
+    translator_from_package,
+)
+from _translation_scores import (
+    Judge,
+    bits_per_byte,
+    chosen_weights,
+    least_risk,
+    nats,
+    scores,
+)
+
+import nescio
+
+RESULT = "translation_runs.json"
+PRECISION = "bf16"
+LANGUAGE_MODELS = ("gemma3-270m", "smollm2")
+RULES = ("mean", "product", "posterior", "switch")
+DIRECTIONS = (("en", "pt"), ("pt", "en"))
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is run."""
+
+    shown: int
+    choosing: int
+    judging: int
+    batch: int
+
+
+FULL = Size(shown=8, choosing=40, judging=100, batch=20)
+QUICK = Size(shown=3, choosing=6, judging=8, batch=4)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Models, sentences, how much is run, and where what is finished is kept."""
+
+    direction: Direction
+    translator: Any
+    shown: dict[str, OneLine]
+    choosing: tuple[Pair, ...]
+    judging: tuple[Pair, ...]
+    size: Size
+    folder: Path
+    searching: bool
+
+    def kept(self, name: str, make: Callable[[], Any]) -> Any:
+        """JSON values that are made once."""
+        path = self.folder / f"{self.direction.name}-{name}.json"
+        if path.is_file():
+            return json.loads(path.read_text("utf-8"))
+        begin = time.perf_counter()
+        found = make()
+        beside = path.with_name(f".{path.name}")
+        beside.write_text(json.dumps(found, ensure_ascii=False, allow_nan=False))
+        beside.replace(path)
+        print(f"  {path.stem}: {time.perf_counter() - begin:.0f} s", flush=True)
+        return found
+
+    def started(self, some: Sequence[Pair]) -> list[Started]:
+        """The translator and the language models before some sentences."""
+        sources = [self.direction.text(p, self.direction.source) for p in some]
+        members = [start_translator(self.translator, sources)]
+        for name, model in self.shown.items():
+            members.append(start_shown(name, model, self.direction, sources))
+        return members
+
+    def targets(self, some: Sequence[Pair]) -> list[str]:
+        return [self.direction.text(pair, self.direction.target) for pair in some]
+
+    def limits(self, some: Sequence[Pair]) -> list[int]:
+        """The most bytes of a translation: twice and a half its source's, and 30."""
+        source = self.direction.source
+        return [
+            30 + 5 * len(self.direction.text(p, source).encode()) // 2 for p in some
+        ]
+
+
+def weights_chosen(run: Run) -> dict[str, Any]:
+    """Weights under which the other programs' translations cost least."""
+    rows: list[dict[str, Any]] = []
+    for begin in range(0, len(run.choosing), run.size.batch):
+        some = run.choosing[begin : begin + run.size.batch]
+        rows += byte_rows(run.started(some), run.targets(some))
+    # Under the product a text that one member cannot write has no probability.
+    writable = [text for text in rows if np.isfinite(text["logp"]).any(axis=2).all()]
+    two = {rule: chosen_weights(writable, rule, 2) for rule in RULES}
+    three = {rule: chosen_weights(writable, rule, 3) for rule in RULES[:3]}
+    best = min(three, key=lambda rule: three[rule]["bits_per_byte"])
+    alone = {}
+    for number, name in enumerate(("marian", *run.shown)):
+        part = [text | {"logp": text["logp"][:, [number]]} for text in writable]
+        cost = float(nats(part, "mean", (1.0,)).sum())
+        sizes = sum(len(text["symbols"]) - 1 for text in part)
+        alone[name] = cost / np.log(2.0) / sizes
+    return {
+        "sentences": len(rows),
+        "that_all_can_write": len(writable),
+        "members_alone_bits_per_byte": alone,
+        "two": two,
+        "three": {best: three[best]},
+    }
+
+
+def translated(run: Run, some: Sequence[Pair], weights: dict[str, Any]) -> Any:
+    """Members and rules on some sentences, and what the human ones cost."""
+    members = run.started(some)
+    limits, two = run.limits(some), members[:2]
+    systems: dict[str, list[str]] = {}
+    for member in members:
+        systems[f"{member.name}, greedy"] = greedy(member, limits)
+    for rule in RULES:
+        own = weights["two"][rule]["weights"]
+        systems[f"bytes, {rule}"] = joined(two, limits, rule, own)
+    for rule, found in weights["three"].items():
+        systems[f"bytes, {rule} of three"] = joined(
+            members, limits, rule, found["weights"]
+        )
+    return {"systems": systems, "costs": _costs(run, members, some, weights)}
+
+
+def searched(run: Run, some: Sequence[Pair], weights: dict[str, Any]) -> Any:
+    """Searches on some sentences: the translations each found, the best first."""
+    translator, model, *_ = run.started(some)
+    limits = run.limits(some)
+    shares = weights["two"]["product"]["weights"]
+    return {
+        "marian, beam": agreed([translator], limits, None),
+        f"{model.name}, beam": agreed([model], limits, None),
+        "ABE, equal weights": agreed([translator, model], limits, None),
+        "ABE, chosen weights": agreed([translator, model], limits, shares),
+    }
+
+
+def of_least_risk(
+    searches: dict[str, list[list[str]]], systems: dict[str, list[str]]
+) -> list[str]:
+    """Of all that was found of each sentence what is nearest to the rest."""
+    count = len(next(iter(systems.values())))
+    return [
+        least_risk(
+            [text for found in searches.values() for text in found[place]]
+            + [texts[place] for texts in systems.values()]
+        )
+        for place in range(count)
+    ]
+
+
+def _costs(
+    run: Run, members: list[Started], some: Sequence[Pair], weights: dict[str, Any]
+) -> dict[str, list[float | None]]:
+    """What each human translation costs, nats; None where it cannot be written."""
+    rows = byte_rows(members, run.targets(some))
+    found = {}
+    for number, member in enumerate(members):
+        part = [text | {"logp": text["logp"][:, [number]]} for text in rows]
+        found[member.name] = nats(part, "mean", (1.0,))
+    for rule in RULES:
+        own = weights["two"][rule]["weights"]
+        found[f"bytes, {rule}"] = nats(rows, rule, own)
+    for rule, chosen in weights["three"].items():
+        found[f"bytes, {rule} of three"] = nats(rows, rule, chosen["weights"])
+    return {
+        name: [float(one) if np.isfinite(one) else None for one in cost]
+        for name, cost in found.items()
+    }
+
+
+def measured(run: Run) -> dict[str, Any]:
+    """One direction from its weights to its scores."""
+    weights = run.kept("weights", lambda: weights_chosen(run))
+    systems: dict[str, list[str]] = {}
+    costs: dict[str, list[float | None]] = {}
+    for begin in range(0, len(run.judging), run.size.batch):
+        some = run.judging[begin : begin + run.size.batch]
+        found = run.kept(
+            f"sentences-{begin}", lambda some=some: translated(run, some, weights)
+        )
+        if run.searching:
+            lists = run.kept(
+                f"searches-{begin}", lambda some=some: searched(run, some, weights)
+            )
+            here = dict(found["systems"])
+            found["systems"] |= {
+                n: [own[0] for own in all_of] for n, all_of in lists.items()
+            }
+            found["systems"]["least risk"] = of_least_risk(lists, here)
+        for into, part in ((systems, found["systems"]), (costs, found["costs"])):
+            for name, values in part.items():
+                into.setdefault(name, []).extend(values)
+    references = run.targets(run.judging)
+    alone = [name for name in systems if name.split(",")[0] in ("marian", *run.shown)]
+    known = run.translator.pieces.source.ids
+    strange = [t for t in references if any(c != " " and c not in known for c in t)]
+    return {
+        "weights": weights,
+        "sentences": len(references),
+        "references_the_translator_cannot_write": len(strange),
+        **scores(Judge(references), systems, alone),
+        "likelihood": likelihood(costs, references),
+    }
+
+
+def likelihood(
+    costs: dict[str, list[float | None]], references: Sequence[str]
+) -> dict[str, Any]:
+    """Bits per byte of the human translations that every system can write."""
+    table = np.array(
+        [[np.nan if c is None else c for c in own] for own in costs.values()]
+    )
+    there = np.isfinite(table).all(axis=0)
+    sizes = np.array([len(text.encode()) for text in references])[there]
+    rows = dict(zip(costs, table[:, there], strict=True))
+    members = [name for name in rows if not name.startswith("bytes")]
+    better = min(members, key=lambda name: rows[name].sum())
+    found = {}
+    for name, own in rows.items():
+        found[name] = {"bits_per_byte": bits_per_byte(own, sizes)}
+        if name != better:
+            found[name]["difference"] = bits_per_byte(own, sizes, rows[better])
+    return {"sentences": int(there.sum()), "better_member": better, "systems": found}
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--direction", choices=["en-pt", "pt-en"])
+    parser.add_argument("--translators", type=Path)
+    parser.add_argument("--no-search", action="store_true")
+    parser.add_argument("--out", type=Path)
+    asked = parser.parse_args()
+    size = QUICK if asked.quick else FULL
+    data = pairs(size.judging, size.shown + size.choosing)
+    if len(data.judging) < size.judging:
+        sys.exit(f"only {len(data.judging)} sentences: are catalogues installed?")
+    folder = asked.work / ("quick" if asked.quick else "full")
+    folder.mkdir(parents=True, exist_ok=True)
+    models = {
+        name: nescio.load(f"{name},precision={PRECISION}") for name in LANGUAGE_MODELS
+    }
+    lines = {name: one_line(model) for name, model in models.items()}
+    found, origins = {}, {name: m.origin.to_dict() for name, m in models.items()}
+    for source, target in DIRECTIONS:
+        direction = Direction(source, target, data.choosing[: size.shown])
+        if asked.direction not in (None, direction.name):
+            continue
+        print(direction.name, flush=True)
+        translator = translator_from_package(direction.name, asked.translators)
+        origins[translator.name] = translator.origin.to_dict()
+        choosing = data.choosing[size.shown :]
+        shown = {n: line.behind(direction.examples) for n, line in lines.items()}
+        both = (choosing, data.judging)
+        run = Run(
+            direction, translator, shown, *both, size, folder, not asked.no_search
+        )
+        found[direction.name] = measured(run)
+        for name, one in found[direction.name]["systems"].items():
+            print(
+                f"  {name:<28} BLEU {one['bleu']['value']:5.1f}  "
+                f"chrF {one['chrf']['value']:5.1f}",
+                flush=True,
+            )
+    out = asked.out or (PROJECT / "results" / RESULT if not asked.quick else None)
+    result = {"directions": found, "data": data.provenance, "members": origins}
+    recipe = {"size": asdict(size), "precision": PRECISION, "prune": PRUNE}
+    write(out or folder / RESULT, result, **recipe)
+    print(out or folder / RESULT)
+
+
+if __name__ == "__main__":
+    main()
