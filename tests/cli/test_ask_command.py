@@ -369,6 +369,8 @@ def test_ctrl_c_keeps_what_was_drawn_and_says_how_to_go_on(
     [
         (["H", "-n", "1"], "agrees with nothing"),
         (["H", "-n", "0"], "at least one sample"),
+        (["H", "-n", "100000000000"], "at most 10,000 times"),
+        (["--file", "."], "is a directory"),
         (["", "-n", "3"], "the question is empty"),
         ([" \n"], "the question is empty"),
         ([], "nothing to ask"),
@@ -413,6 +415,21 @@ def test_bad_rows_of_a_file_are_named(capsys, tmp_path):
         assert words in refused(capsys, "--file", path, *COIN)
     path.write_text("")
     assert "no questions" in refused(capsys, "--file", path, *COIN)
+    path.write_text('{"id": null, "question": "H"}\n')
+    assert "'id' is None" in refused(capsys, "--file", path, *COIN)
+
+
+def test_a_parquet_file_of_questions_has_its_own_ids(capsys, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "questions.parquet"
+    pq.write_table(pa.table({"id": ["x", "y"], "question": ["H", "T"]}), path)
+    found = as_json(capsys, "--file", path, *COIN, "-n", 3)
+    assert [item["id"] for item in found["items"]] == ["x", "y"]
+    pq.write_table(pa.table({"question": ["H", "T"]}), path)
+    found = as_json(capsys, "--file", path, *COIN, "-n", 3)
+    assert [item["id"] for item in found["items"]] == ["row 1", "row 2"]
 
 
 def test_a_question_may_come_from_standard_input_and_from_messages(capsys, tmp_path):
@@ -428,3 +445,14 @@ def test_a_question_may_come_from_standard_input_and_from_messages(capsys, tmp_p
     said = refused(capsys, "--messages", path, *COIN)
     assert "no chat template" in said
     assert "not both" in refused(capsys, "H", "--messages", path, *COIN)
+
+
+def test_a_token_of_white_space_is_not_the_end(capsys, tmp_path):
+    model = table(tmp_path, ["a", "\n", "?"], [0.5, 0.5, 0.0])
+    words = ("?", "-m", model, *FEW, "--max-tokens", 3, "-n", 12)
+    for more in ((), ("--measures",)):
+        said = shown(capsys, *words, *more)
+        parted = next(line for line in said.splitlines() if "token 1" in line)
+        assert "'␊'" in parted
+        assert "'a'" in parted
+        assert "end" not in parted

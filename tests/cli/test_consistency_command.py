@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nescio.calibration.measuring import How
 from nescio.cli.main import run
 from nescio.consistency.agreement import agreement
-from nescio.evaluation import agreement_judging
 from nescio.trace import Prompt, Sample, Samples
 
 FEW = ["--resamples", "200"]
@@ -28,16 +26,6 @@ ROWS: list[dict[str, Any]] = [
 def write_lines(path: Path, rows: list[Any]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
-
-
-@pytest.fixture(autouse=True)
-def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calibrators are judged on as few resamples as everything else here."""
-
-    def few(level: float, resamples: int = 200, seed: int = 0) -> How:
-        return How(level, min(resamples, 200), seed)
-
-    monkeypatch.setattr(agreement_judging, "How", few)
 
 
 @pytest.fixture
@@ -383,3 +371,63 @@ def test_the_help_names_every_option(capsys):
         "--id", "--samples", "--text", "--gold", "--prompt", "--columns",
     ):  # fmt: skip
         assert option in text
+
+
+def test_a_model_that_is_named_may_judge_and_any_answer_of_a_joined_set_may_be_right(
+    capsys, tmp_path
+):
+    tokens = [" yes", " no", *map(chr, range(32, 127)), "\n"]
+    rest = [0.0] * (len(tokens) - 2)
+    table = tmp_path / "judge.json"
+    rows = [
+        {"after": [], "p": [0.5, 0.5, *rest]},
+        {"after": [":"], "p": [0.8, 0.2, *rest]},
+    ]
+    table.write_text(json.dumps({"tokens": tokens, "rows": rows}))
+    said = [
+        {"id": "x", "samples": ["six", "6", "six"], "gold": "6"},
+        {"id": "y", "samples": ["six", "6", "6"], "gold": "six"},
+    ]
+    path = write_lines(tmp_path / "six.jsonl", said)
+    plain = as_json(capsys, path, *ONE)
+    assert [item["right"] for item in plain["items"]] == [False, False]
+    assert "verdicts" not in plain
+    found = as_json(capsys, path, *ONE, "--same", f"judge:table:{table}")
+    assert [item["right"] for item in found["items"]] == [True, True]
+    assert [item["votes"] for item in found["items"]] == [3, 3]
+    assert len(found["verdicts"]["x"]) == 2
+    assert found["settings"]["equivalence"] == "judge"
+    assert any("said yes to all 4 pairs" in note for note in found["notes"])
+    assert run(["consistency", str(path), "--same", "judge"]) == 2
+    assert "names the model that judges" in capsys.readouterr().err
+
+
+def test_an_encoder_may_compare_the_samples(capsys, file, monkeypatch):
+    from nescio.models import encoders
+
+    class Letters:
+        """Vectors by the first letter."""
+
+        name, settings = "letters", {}
+
+        def vectors(self, texts: Any) -> np.ndarray:
+            return np.array([[ord(text[0]) - 96.0, 1.0] for text in texts])
+
+    monkeypatch.setattr(encoders, "encoder", lambda *_, **__: Letters())
+    found = as_json(
+        capsys, file, "--similarity", "embedding", "--similarity", "edit",
+        "--threshold", "0.999",
+    )  # fmt: skip
+    assert found["settings"]["similarities"] == ["embedding letters", "edit"]
+    assert "eccentricity@edit" in found["estimates"]
+    assert [item["votes"] for item in found["items"]] == [3, 4, 1]
+    assert run(["consistency", str(file), "--similarity", "vibes"]) == 2
+    assert "embedding[:DIRECTORY]" in capsys.readouterr().err
+
+
+def test_the_band_of_accuracy_by_coverage_is_told(capsys, many):
+    curve = as_json(capsys, many, *ONE)["measures"]["agreement"]["risk_coverage"]
+    assert len(curve["low"]) == len(curve["risk"]) == len(curve["high"]) == 30
+    assert curve["level"] == 0.95
+    rows = zip(curve["low"], curve["risk"], curve["high"], strict=True)
+    assert all(low <= risk <= high for low, risk, high in rows)

@@ -62,6 +62,7 @@ def question(*samples: Any, id: str = "q", **more: Any) -> dict[str, Any]:
         ([question("a", "b", gold="")], "no gold answer, or an empty one"),
         ([{"question": "what?", "answer": "that"}], "has the fields ['answer'"),
         (["NaN"], "not an object"),
+        (['{"id": "q", "samples": ["a", "b"], "samples": ["c"]}'], "stands twice"),
     ],
 )
 def test_rows_that_are_no_samples_are_refused_with_their_place(
@@ -77,6 +78,8 @@ def test_rows_that_are_no_samples_are_refused_with_their_place(
         ("NaN", "nan"),
         ("Infinity", "inf"),
         ("-Infinity", "-inf"),
+        ("1" + "0" * 400, "not finite"),
+        ("-1" + "0" * 400, "not finite"),
         ("0.5", "not a log-probability"),
         ('"-1"', "no number"),
         ("true", "no number"),
@@ -89,7 +92,7 @@ def test_a_logprob_that_is_none_is_refused(capsys, tmp_path, number, words):
     assert "line 1" in err
 
 
-@pytest.mark.parametrize("tokens", ["-1", "1.5", '"3"', "true"])
+@pytest.mark.parametrize("tokens", ["-1", "1.5", '"3"', "true", "1" + "0" * 30])
 def test_a_number_of_tokens_that_is_none_is_refused(capsys, tmp_path, tokens):
     line = LINE.replace("KEY", "tokens").replace("VALUE", tokens)
     err = refused(capsys, write_lines(tmp_path / "bad.jsonl", [line]))

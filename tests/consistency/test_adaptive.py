@@ -18,7 +18,6 @@ from nescio.consistency.adaptive import (
     adaptive_answers,
     fewest_more,
     lead_confidence,
-    saved_share,
     stopping_point,
 )
 from nescio.consistency.adaptive_error import stated_error
@@ -27,10 +26,12 @@ from nescio.consistency.adaptive_sampling import (
     adaptive_stream,
     sample_adaptively,
 )
+from nescio.consistency.adaptive_saved import saved_share
 from nescio.consistency.answers import Sorting, answers_of
 from nescio.decoding import Decoding, sample
 from nescio.errors import EndpointError, InvalidInput
 from nescio.models.table import read_table
+from nescio.outcome import Estimate
 from nescio.responses import Response, Source
 from nescio.trace import Origin, Sample
 from tests.consistency.numbers import number
@@ -264,8 +265,32 @@ def test_samples_after_the_most_are_as_if_not_drawn():
 
 def test_a_share_of_everything_is_never_above_one():
     used = np.full(30, 2, dtype=np.int64)
-    found = saved_share(used, np.full(30, 40, dtype=np.int64), AdaptiveRule())
+    found = saved_share(used, np.full(30, 40, dtype=np.int64), settings={})
     assert (found.low, found.value, found.high) == (0.95, 0.95, 0.95)
+
+
+def test_questions_that_were_drawn_together_count_as_one():
+    rng = np.random.default_rng(0)
+    sure = rng.random(12) < 0.5
+    texts = [["a"] * 10 if one else list("abcdefghij") for one in np.repeat(sure, 8)]
+    questions = [answers_of(row) for row in texts]
+    cluster = [f"c{k // 8}" for k in range(len(questions))]
+    rule = AdaptiveRule(most=10)
+    alone = adaptive_answers(questions, rule)
+    together = adaptive_answers(questions, rule, cluster=cluster)
+    assert together.saved.value == alone.saved.value
+    assert width(together.saved) > 2 * width(alone.saved)
+    assert (together.saved.n_clusters, together.changed.n_clusters) == (12, 12)
+    assert number(together.changed.high) == pytest.approx(0.2425, abs=1e-4)
+    assert number(alone.changed.high) == pytest.approx(0.0385, abs=1e-4)
+    few = adaptive_answers(questions[:32], rule, cluster=cluster[:32]).saved
+    assert (few.low, few.high) == (None, None)
+    with pytest.raises(InvalidInput, match="2 clusters for 96 questions"):
+        adaptive_answers(questions, rule, cluster=["x", "y"])
+
+
+def width(estimate: Estimate) -> float:
+    return number(estimate.high) - number(estimate.low)
 
 
 def taken(found) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import combinations
 
 import numpy as np
@@ -137,6 +138,50 @@ def test_complete_link_is_that_of_scipy_where_nothing_is_tied(
     wanted = fcluster(linkage(far, "complete"), 0.5, criterion="distance")
     found = complete_link(matrix, threshold=0.5)
     assert partition(found, drawn[1]) == partition(wanted, drawn[1])
+
+
+def joined_as_it_is_written(
+    near: np.ndarray, votes: list[int], least: float
+) -> list[tuple[int, ...]]:
+    """The rule of `complete_link` read word by word; rows stand in order of text."""
+    sets = [(row,) for row in range(len(near))]
+
+    def rank(pair: tuple[tuple[int, ...], ...]) -> tuple[float, int, int, int]:
+        one, other = pair
+        alike = min(near[a, b] for a in one for b in other)
+        many = sum(votes[row] for row in one + other)
+        return (-alike, -many, min(one + other), max(min(one), min(other)))
+
+    while pairs := [p for p in combinations(sets, 2) if -rank(p)[0] >= least]:
+        one, other = min(pairs, key=rank)
+        sets = [part for part in sets if part not in (one, other)]
+        sets.append(tuple(sorted(one + other)))
+    return sorted(sets)
+
+
+@given(similarities(), st.sampled_from([0.2, 0.5, 1.0]))
+def test_complete_link_joins_as_it_is_written(
+    drawn: tuple[np.ndarray, list[str], list[int]], least: float
+) -> None:
+    matrix, texts, votes = drawn
+    found = complete_link(matrix, threshold=least, texts=texts, votes=votes)
+    order = np.argsort(texts)
+    wanted = joined_as_it_is_written(
+        matrix[np.ix_(order, order)], [votes[k] for k in order], least
+    )
+    named = {frozenset(texts[order[row]] for row in rows) for rows in wanted}
+    assert partition(found, texts) == named
+
+
+def test_a_thousand_answers_that_are_nearly_all_alike_take_no_minutes() -> None:
+    rng = np.random.default_rng(0)
+    upper = np.triu(rng.random((1000, 1000)) < 0.98, 1)
+    dense = upper | upper.T | np.eye(1000, dtype=np.bool_)
+    begin = time.process_time()
+    labels = complete_link(dense)
+    assert time.process_time() - begin < 3
+    some = np.flatnonzero(labels == labels[0])
+    assert dense[np.ix_(some, some)].all()
 
 
 @given(similarities())

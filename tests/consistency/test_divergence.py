@@ -211,3 +211,11 @@ def test_the_interval_is_narrower_with_more_samples():
     widths = [number(one.high) - number(one.low) for one in (few, many)]
     assert widths[1] < widths[0] / 3
     assert np.isclose(number(few.value), number(many.value))
+
+
+def test_the_recipe_says_how_the_interval_was_found():
+    step = divergence(["a b", "a c"]).steps[0]
+    settings = step.entropy.recipe.settings
+    assert "Good and Turing" in settings["interval"]
+    assert settings["redraws"] == 8
+    assert any("Good (1953)" in line for line in step.entropy.recipe.sources)

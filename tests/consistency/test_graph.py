@@ -21,6 +21,7 @@ from nescio.consistency.graph import (
     of_graph,
     vendi_score,
 )
+from nescio.consistency.lexical import LEXICAL_MEASURES
 from nescio.consistency.similarity import (
     Similarities,
     similarities_from,
@@ -277,3 +278,31 @@ def test_intervals_over_redraws_cover_the_mean_of_redraws(shares: list[float]) -
             estimate = ONE[name](found, resamples=200, seed=seed)
             held[name] += estimate.low - 1e-9 <= truth[name] <= estimate.high + 1e-9
     assert min(held.values()) / sets > 0.87, held
+
+
+def test_the_recipe_says_how_the_interval_was_found():
+    for measure in (degree_uncertainty, kernel_language_entropy):
+        recipe = measure(["a", "b", "a"], resamples=200).recipe
+        assert "Good and Turing" in recipe.settings["interval"]
+        assert recipe.settings["redraws"] == 8
+        assert any("Good (1953)" in line for line in recipe.sources)
+    assert recipe.settings["time"] == 0.3
+
+
+@pytest.mark.parametrize("name", [*GRAPH_MEASURES, *LEXICAL_MEASURES])
+@pytest.mark.parametrize("alone", [0, 1, 5])
+@pytest.mark.parametrize("texts", [["a b", "a c", "a b", "d"], ["a"] * 4, ["a", "b"]])
+def test_samples_that_are_like_nothing_count_as_rows_of_their_own(name, alone, texts):
+    measure = {**GRAPH_MEASURES, **LEXICAL_MEASURES}[name].of
+    found = similarities_of(texts, by="jaccard")
+    items, counts = len(found.matrix), found.counts.astype(np.float64)
+    whole = np.eye(items + alone)
+    whole[:items, :items] = found.matrix
+    rows = np.append(counts, np.ones(alone))
+    counted = measure(found.matrix[None], counts[None], np.array([float(alone)]))
+    written = measure(whole[None], rows[None], np.zeros(1))
+    assert counted == pytest.approx(written, abs=1e-9)
+    if alone > 1:  # nothing else was drawn
+        only = measure(found.matrix[None], 0 * counts[None], np.array([float(alone)]))
+        apart = measure(np.eye(alone)[None], np.ones((1, alone)), np.zeros(1))
+        assert only == pytest.approx(apart, abs=1e-9)

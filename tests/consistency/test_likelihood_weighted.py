@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import exp, log
 from typing import Any
 
@@ -215,3 +216,18 @@ def test_samples_without_probabilities_are_refused_by_name() -> None:
         sentence_sar(THREE, temperature=0)
     with pytest.raises(InvalidInput, match="unknown measure 'perplexity'"):
         of_likelihoods("perplexity", [THREE])
+
+
+def test_a_perplexity_above_all_numbers_is_refused_and_no_number():
+    with pytest.raises(InvalidInput, match="above all numbers"):
+        answer_perplexity(drawn(("a", -1000.0, 1), ("b", -2000.0, 1)))
+
+
+@pytest.mark.parametrize("logp", [0.5, np.inf, -np.inf, np.nan, -1e300])
+def test_what_no_text_can_have_is_no_log_probability(logp):
+    answers = answers_of(["a", "b"])
+    given = replace(answers, total_logp=np.array([-1.0, logp]))
+    with pytest.raises(InvalidInput, match="sample 1 has the log-probability"):
+        predictive_entropy(given)
+    rounded = replace(answers, total_logp=np.array([-1.0, 1e-6]))
+    assert predictive_entropy(rounded).value == 0.5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -182,3 +184,30 @@ def test_what_is_no_similarity_is_refused() -> None:
             similarities_from(["a", "b"], np.array(wrong), name="mine")
     with pytest.raises(InvalidInput, match="counts are not those"):
         Similarities(np.eye(2), np.array([1, 2]), np.array([0, 1]))
+
+
+class Lengths:
+    """A similarity of many texts at a time, which counts how it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, ...]] = []
+
+    def __call__(self, one: str, other: str) -> float:
+        raise AssertionError(f"asked two by two: {one}, {other}")
+
+    def matrix(self, texts: Sequence[str]) -> np.ndarray:
+        self.asked.append(tuple(texts))
+        sizes = np.array([len(text) for text in texts])
+        return 1.0 / (1.0 + np.abs(sizes[:, None] - sizes))
+
+
+def test_what_compares_many_at_a_time_is_asked_once_a_question():
+    alike = Lengths()
+    questions = [answers_of(["a", "bb", "a", ""]), answers_of(["c", "c"])]
+    first, second = similarities_of_all(questions, by=alike)
+    assert alike.asked == [("a", "bb")]
+    assert first.full[0].tolist() == [1.0, 0.5, 1.0, 0.0]
+    assert second.full.tolist() == [[1.0, 1.0], [1.0, 1.0]]
+    alike.matrix = lambda texts: np.full((len(texts), len(texts)), 2.0)
+    with pytest.raises(InvalidInput, match=r"in \[0, 1\]"):
+        similarities_of_all(questions, by=alike)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,8 @@ def read_asked(
 def _without_gold(file: Path, rows: Rows) -> dict[str, str]:
     from nescio.corpus.rows import format_of, rows_of
 
+    if file.is_dir():
+        raise InvalidInput(f"{file} is a directory; name a file of questions")
     format_of(file)
     if not file.is_file():
         raise InvalidInput(f"{file}: there is no such file")
@@ -84,13 +87,22 @@ def _without_gold(file: Path, rows: Rows) -> dict[str, str]:
         text = row.get(rows.field)
         if not isinstance(text, str) or not text.strip():
             raise SchemaError(f"{where}: {rows.field!r} is no question: {text!r:.40}")
-        key = place if name is None else str(row.get(name, "")).strip()
-        if not key or key in found:
-            raise SchemaError(f"{where}: the id {key!r:.80} is empty or stands twice")
+        key = place if name is None else _key(row, name, where)
+        if key in found:
+            raise SchemaError(f"{where}: the id {key!r:.80} stands twice")
         found[key] = text
     if not found:
         raise InvalidInput(f"{file.name} holds no questions")
     return found
+
+
+def _key(row: Mapping[str, Any], name: str, where: str) -> str:
+    from nescio.cli.consistency_rows import field_of, name_of
+
+    try:
+        return name_of(field_of(row, name), repr(name)).strip()
+    except SchemaError as error:
+        raise SchemaError(f"{where}: {error}") from error
 
 
 def _has_ids(path: Path) -> bool:
@@ -100,7 +112,7 @@ def _has_ids(path: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        rows = [row for _, row in rows_of(path, [])]
+        rows = [row for _, row in rows_of(path, ["id"])]
     except SchemaError:
         return False
     return bool(rows) and all(not isinstance(row, str) and "id" in row for row in rows)
@@ -147,9 +159,13 @@ def _asked(
 
 def _notes(found: QuestionsAsked) -> list[str]:
     notes = []
-    if found.stops:
-        used = sum(stop.used for stop in found.stops.values())
-        notes.append(f"adaptive: {used:,} samples of {len(found.stops):,} questions")
+    stops, saved = found.found.stops, found.found.saved
+    if saved is not None:
+        used = sum(stop.used for stop in stops.values())
+        notes.append(
+            f"drawn by a rule: {used:,} samples of {len(stops):,} questions; saved of "
+            f"those allowed: {_limits(saved)}"
+        )
     for name, estimate in found.wordings.items():
         notes.append(f"{name.replace('_', ' ')}: {_limits(estimate)}")
     if found.wordings:
@@ -178,7 +194,12 @@ def _told(found: QuestionsAsked, unit: str) -> dict[str, Any]:
         for item in whole["items"]
     ]
     whole["estimates"] |= estimates_json(found.wordings, {})["estimates"]
-    stops = {name: vars(stop) for name, stop in found.stops.items()}
-    notes = [*_notes(found), *found.found.notes]
-    beside = {"stops": stops, "notes": notes, "settings": found.settings}
+    beside = {
+        "verdicts": {
+            name: [vars(verdict) for verdict in log]
+            for name, log in found.verdicts.items()
+        },
+        "notes": [*_notes(found), *found.found.notes],
+        "settings": found.settings,
+    }
     return whole | estimates_json({}, {}, groups=beside)["groups"]

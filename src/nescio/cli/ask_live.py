@@ -130,7 +130,8 @@ def _table(count: Count, at_most: bool) -> Any:
     table.add_column()
     table.add_column(no_wrap=True, overflow="ellipsis")
     most = "at most " if at_most else ""
-    table.add_row("", "", Text(f"{count.drawn} answers of {most}{count.total}"))
+    noun = "answer" if count.drawn == 1 else "answers"
+    table.add_row("", "", Text(f"{count.drawn} {noun} of {most}{count.total}"))
     largest = max(count.votes.values(), default=1)
     for text, votes in count.leading[:_ROWS]:
         bar = "█" * max(1, round(_TRACK * votes / largest))
@@ -138,7 +139,8 @@ def _table(count: Count, at_most: bool) -> Any:
     rest = sum(votes for _, votes in count.leading[_ROWS:])
     if rest:
         more = len(count.votes) - _ROWS
-        table.add_row(str(rest), "", Text(f"in {more} other answers"))
+        noun = "answer" if more == 1 else "answers"
+        table.add_row(str(rest), "", Text(f"in {more} other {noun}"))
     if count.invalid:
         table.add_row(str(count.invalid), "", Text("without a valid answer"))
     return table

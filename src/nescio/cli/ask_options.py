@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _JUDGE, _EMBEDDING = "judge", "embedding"
+_MOST_ASKED = 10_000
 
 
 class Way(StrEnum):
@@ -199,6 +200,8 @@ def asked_draws(
     from nescio.consistency.adaptive_sampling import AdaptiveDraws
     from nescio.decoding import Draws
 
+    if n is not None and n > _MOST_ASKED:
+        raise InvalidInput(f"-n is {n:,}: at most {_MOST_ASKED:,} times")
     if not adaptive:
         if lead is not None:
             raise InvalidInput("--lead goes with --adaptive")

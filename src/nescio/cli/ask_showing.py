@@ -100,7 +100,7 @@ def _sets_table(found: QuestionAsked) -> Any:
 
 def parting_lines(found: Divergence | None) -> list[str]:
     """Where samples part, in words: what all say first, and the widest partings."""
-    from nescio.cli.consistency_showing import briefly
+    from nescio.cli.consistency_showing import briefly, said_next
 
     parted = [
         (place, step)
@@ -115,11 +115,11 @@ def parting_lines(found: Divergence | None) -> list[str]:
     widest = sorted(parted, key=lambda one: (-(one[1].entropy.value or 0.0), one[0]))
     for place, step in sorted(widest[:_MOST_PARTINGS], key=lambda one: one[0]):
         ways = [
-            f"{count} × {briefly(text, 20)!r}" if text else f"{count} end"
+            f"{count} × {said_next(text)}" if text else f"{count} end"
             for text, count in list(step.branches.items())[:3]
         ]
         more = len(step.branches) - 3
-        ways += [f"{more} others"] if more > 0 else []
+        ways += [f"{more} other{'s' * (more > 1)}"] if more > 0 else []
         lines.append(
             f"  {found.unit} {place + 1}, of {step.samples} that got there: "
             f"{', '.join(ways)}"

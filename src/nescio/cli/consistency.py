@@ -110,7 +110,8 @@ SameAs = Annotated[
         "--same",
         metavar="SPEC",
         help="When two answers are the same: normalised (default), exact, number, "
-        "date, boolean, choice, with settings: number:places=2.",
+        "date, boolean, choice, with settings: number:places=2; or judge:MODEL, which "
+        "asks a model.",
     ),
 ]
 SimilarityName = Annotated[
@@ -118,8 +119,8 @@ SimilarityName = Annotated[
     typer.Option(
         "--similarity",
         metavar="NAME",
-        help="rouge_l (default), jaccard, edit or exact; may be repeated: measures are "
-        "taken with each.",
+        help="rouge_l (default), jaccard, edit, exact or embedding[:DIRECTORY]; may be "
+        "repeated: measures are taken with each.",
     ),
 ]
 Threshold = Annotated[

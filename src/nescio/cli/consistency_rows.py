@@ -29,6 +29,7 @@ __all__ = [
 
 _LOGP = ("logprob", "total_logp", "log_probability")
 _TOKENS = ("tokens", "token_count")
+_MOST_TOKENS = 2**53
 
 
 @dataclass(frozen=True)
@@ -214,9 +215,13 @@ def _logp(value: Mapping[str, Any], draw: int) -> float | None:
         return None
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise SchemaError(f"sample {draw}: its logprob is {short(found)}, no number")
-    if not math.isfinite(found):
-        raise SchemaError(f"sample {draw}: its logprob is {found}, not finite")
-    return float(found)
+    try:
+        number = float(found)
+    except OverflowError:  # a whole number of hundreds of digits
+        number = math.inf
+    if not math.isfinite(number):
+        raise SchemaError(f"sample {draw}: its logprob is {short(found)}, not finite")
+    return number
 
 
 def _tokens(value: Mapping[str, Any], draw: int) -> int | None:
@@ -227,11 +232,13 @@ def _tokens(value: Mapping[str, Any], draw: int) -> int | None:
         return None
     if isinstance(found, float) and found.is_integer():
         found = int(found)
-    if isinstance(found, bool) or not isinstance(found, int) or found < 0:
-        raise SchemaError(
-            f"sample {draw}: its tokens are {short(found)}, no number of tokens"
-        )
-    return found
+    if isinstance(found, bool):
+        found = str(found)
+    if isinstance(found, int) and 0 <= found < _MOST_TOKENS:
+        return found
+    raise SchemaError(
+        f"sample {draw}: its tokens are {short(found)}, no number of tokens"
+    )
 
 
 def _prompt(row: Mapping[str, Any], fields: Fields) -> Any:

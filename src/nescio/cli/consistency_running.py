@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from nescio.cli.consistency_models import Models, judge_of, judged_sets
 from nescio.cli.consistency_reading import Given, ReadQuestion
 from nescio.cli.loading import interrupts
 from nescio.cli.options import progress
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from nescio.evaluation.consistency_found import QuestionFound, QuestionsFound
     from nescio.evaluation.consistency_risk import LeastRisks
     from nescio.evaluation.consistency_survey import Asked
+    from nescio.evaluation.model_judging import Verdict
 
 __all__ = ["Found", "Work", "fitted", "read_calibrator", "sorting_of", "surveyed"]
 
@@ -66,22 +68,34 @@ class Work:
         Raises:
             InvalidInput: naming it.
         """
+        from nescio.cli.ask_options import check_similarities, split_judge
         from nescio.consistency.choices import check_choice
         from nescio.consistency.losses import LOSSES
         from nescio.evaluation.consistency_measures import kind_of_measure
 
+        check_similarities(self.similarities)
+        plain, judge = split_judge(self.same)
+        if judge == "":
+            raise InvalidInput(
+                "--same judge:MODEL names the model that judges: samples of a file "
+                "come without one"
+            )
+        sorting_of(self.extract, plain)
         self.asked(())
-        sorting_of(self.extract, self.same)
         if self.mbr is not None:
             check_choice("loss", self.mbr, LOSSES)
         for name in self.measures or ():
             kind_of_measure(name)
 
-    def asked(self, questions: Sequence[ReadQuestion]) -> Asked:
+    def asked(
+        self, questions: Sequence[ReadQuestion], models: Models | None = None
+    ) -> Asked:
         """The same for the survey of these questions."""
         from nescio.consistency.adaptive import AdaptiveRule
+        from nescio.consistency.similarity import SIMILARITIES
         from nescio.evaluation.consistency_survey import Asked
 
+        plain = tuple(name for name in self.similarities if name in SIMILARITIES)
         most = max([2, *(len(one.samples) for one in questions)])
         rule = None
         if self.adaptive is not None:
@@ -94,7 +108,7 @@ class Work:
             level,
             resamples,
             seed,
-            similarities=self.similarities,
+            similarities=models.similarities if models else plain or ("exact",),
             threshold=self.threshold,
             link=self.link,
             measures=self.measures,
@@ -106,6 +120,7 @@ class Work:
             if clustered
             else None,
             groups={one.id: one.group or "" for one in questions} if grouped else None,
+            join=None if models is None else models.join,
         )
 
 
@@ -119,6 +134,7 @@ class Found:
         one: a question in full; None: all of them.
         all: all questions; None: one of them.
         risk: answers of least expected loss; None: not asked for.
+        verdicts: by id what a judge said of pairs of answers.
         settings: what decides the numbers, as JSON values.
     """
 
@@ -127,6 +143,7 @@ class Found:
     one: QuestionFound | None = None
     all: QuestionsFound | None = None
     risk: LeastRisks | None = None
+    verdicts: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
     settings: dict[str, Any] | None = None
 
 
@@ -174,11 +191,15 @@ def surveyed(given: Given, work: Work, calibrator: AgreementCalibrator | None) -
     Raises:
         InvalidInput: there is no such question; as the survey.
     """
+    from nescio.cli.ask_options import similarities, split_judge
     from nescio.consistency.answers import answers_of
 
-    sorting, same = sorting_of(work.extract, work.same)
+    plain, judge = split_judge(work.same)
+    sorting, same = sorting_of(work.extract, plain)
     read = _chosen(given, work.question)
     gold = None if work.question is not None else given.gold
+    encoders = similarities(work.similarities)
+    judging = None if judge is None else judge_of(judge)
     with interrupts() as pressed, progress("measuring", of="steps") as show:
 
         def report(done: int, total: int) -> None:
@@ -187,13 +208,37 @@ def surveyed(given: Given, work: Work, calibrator: AgreementCalibrator | None) -
             show(done, total)
 
         answers = [answers_of(one.samples, sorting, id=one.id) for one in read]
-        asked = work.asked(read)
-        found = Found(given.source, given.notes, settings=_settings(asked, sorting))
-        if len(read) == 1:
-            return _one(found, read[0], answers[0], (asked, calibrator, same, work.mbr))
-        return _all(
-            found, read, answers, (asked, calibrator, same, work.mbr), gold, report
+        models = Models(encoders, judged_sets(judging, answers, sorting, report))
+        asked = work.asked(read, models)
+        found = Found(
+            given.source,
+            (*given.notes, *models.notes),
+            verdicts={name: one.log for name, one in models.judged.items() if one.log},
+            settings=_settings(asked, sorting, models),
         )
+        how = (asked, calibrator, same, work.mbr)
+        if len(read) == 1:
+            return _as_said(_one(found, read[0], answers[0], how), sorting)
+        every = _all(found, read, answers, how, gold, report)
+        return _as_said(every, sorting)
+
+
+def _as_said(found: Found, sorting: Sorting) -> Found:
+    """With the answer in every sample of the questions that are shown in full."""
+    from dataclasses import replace
+
+    from nescio.evaluation.choosing import said_in
+
+    if found.one is not None:
+        said = said_in(found.one.answers, sorting)
+        return replace(found, one=replace(found.one, said=said))
+    if found.all is None:
+        return found
+    details = {
+        name: replace(one, said=said_in(one.answers, sorting))
+        for name, one in found.all.details.items()
+    }
+    return replace(found, all=replace(found.all, details=details))
 
 
 _How = tuple[Any, Any, Callable[[str, str], bool], str | None]
@@ -260,8 +305,9 @@ def _chosen(given: Given, question: str | None) -> Sequence[ReadQuestion]:
     return found
 
 
-def _settings(asked: Asked, sorting: Sorting) -> dict[str, Any]:
-    return {**asked.settings, **sorting.recipe}
+def _settings(asked: Asked, sorting: Sorting, models: Models) -> dict[str, Any]:
+    how = sorting.recipe if models.first is None else models.first.answers.recipe
+    return {**asked.settings, **how}
 
 
 def fitted(found: Found, work: Work) -> dict[str, Any]:

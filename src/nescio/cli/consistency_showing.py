@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from nescio.evaluation.consistency_risk import LeastRisks
     from nescio.outcome import Estimate
 
-__all__ = ["briefly", "question_line", "risk_lines", "show_question", "show_questions"]
+__all__ = [
+    "briefly",
+    "question_line",
+    "risk_lines",
+    "said_next",
+    "show_question",
+    "show_questions",
+]
 
 _LONGEST = 100  # characters of an answer in a table
 _LONGEST_QUESTION = 400
@@ -140,6 +147,17 @@ def briefly(text: str, most: int) -> str:
     return line if whole else f"{line[: most - 1]}…"
 
 
+def said_next(text: str) -> str:
+    r"""A token or word in quotes: white space is seen, and is not the end of a sample.
+
+    Example:
+        >>> said_next(" 12"), said_next("\n")
+        ("' 12'", "'␊'")
+    """
+    cut = visible(text[:20])
+    return f"'{cut}…'" if len(text) > 20 else f"'{cut}'"
+
+
 def _answer(found: QuestionFound, one: AnswerSet) -> str:
     return briefly(found.answers.texts[one.representative], _LONGEST) or "(empty)"
 
@@ -213,7 +231,7 @@ def _partings(found: Divergence, unit: str) -> str:
     told = []
     for entropy, place, step in sorted(most, key=lambda one: one[1]):
         ways = ", ".join(
-            f"{briefly(text, 20) or 'end'} {count:,}"
+            f"{said_next(text) if text else 'end'} {count:,}"
             for text, count in list(step.branches.items())[:3]
         )
         more = "" if len(step.branches) < 4 else f", {len(step.branches) - 3:,} others"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         MeasureFound,
         QuestionFound,
         QuestionsFound,
+        RiskBand,
     )
     from nescio.evaluation.consistency_risk import LeastRisks
     from nescio.outcome import Estimate
@@ -33,6 +34,11 @@ def told(found: Found, unit: str) -> dict[str, Any]:
         "source": found.source,
         "settings": found.settings or {},
     }
+    if found.verdicts:
+        beside["verdicts"] = {
+            name: [vars(verdict) for verdict in log]
+            for name, log in found.verdicts.items()
+        }
     if found.one is not None:
         value = question_told(found.one, unit)
         beside["notes"] = [*found.notes, *found.one.notes]
@@ -119,6 +125,8 @@ def questions_told(
     if found.adaptive is not None:
         estimates["samples_saved"] = found.adaptive.saved
         estimates["leader_changed"] = found.adaptive.changed
+    if found.saved is not None:
+        estimates["samples_saved"] = found.saved
     if risk is not None and risk.accuracy is not None and risk.difference is not None:
         estimates["least_expected_loss_accuracy"] = risk.accuracy
         estimates["least_expected_loss_gain"] = risk.difference
@@ -148,6 +156,7 @@ def questions_told(
         "details": {
             name: question_told(one, unit) for name, one in found.details.items()
         },
+        "stops": {name: vars(stop) for name, stop in found.stops.items()},
     }
     counted = _counts(found)
     items = _items(found, unit, risk)
@@ -211,12 +220,17 @@ def _measure(found: MeasureFound, unit: str) -> dict[str, Any]:
         "estimates": in_unit(found.estimates, unit),
         "auroc_difference": found.difference,
         "reliability": None if found.diagram is None else bins_told(found.diagram),
-        "risk_coverage": None if found.coverage is None else _coverage(found.coverage),
+        "risk_coverage": None
+        if found.coverage is None
+        else _coverage(found.coverage, found.band),
     }
 
 
-def _coverage(found: RiskCoverage) -> dict[str, Any]:
-    return {"coverage": found.coverage, "risk": found.risk, "value": found.confidence}
+def _coverage(found: RiskCoverage, band: RiskBand | None) -> dict[str, Any]:
+    told = {"coverage": found.coverage, "risk": found.risk, "value": found.confidence}
+    if band is None:
+        return told
+    return {**told, "low": band.low, "high": band.high, "level": band.level}
 
 
 def _divergence(found: Divergence, unit: str) -> dict[str, Any]:

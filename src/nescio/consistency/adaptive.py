@@ -20,15 +20,10 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Int
 
+from nescio.consistency.adaptive_saved import changed_share, saved_share
 from nescio.consistency.answers import INVALID, Answers
 from nescio.errors import InvalidInput
-from nescio.outcome import Estimate, Recipe
-from nescio.uncertainty import (
-    MINIMUM_UNITS,
-    bootstrap_rows,
-    ratio_of_means,
-    wilson_interval,
-)
+from nescio.outcome import Estimate
 
 __all__ = [
     "AdaptiveAnswers",
@@ -37,7 +32,6 @@ __all__ = [
     "adaptive_answers",
     "fewest_more",
     "lead_confidence",
-    "saved_share",
     "stopping_point",
 ]
 
@@ -45,7 +39,6 @@ Reason = Literal["lead", "most", "ended"]
 """Why it stopped: the lead sufficed, no more are allowed, no more were there."""
 
 _MOST = 1000
-_SOURCES = ("Aggarwal et al. (2023), Let's Sample Step by Step: Adaptive-Consistency",)
 
 
 @dataclass(frozen=True)
@@ -231,6 +224,7 @@ def adaptive_answers(
     questions: Sequence[Answers],
     rule: AdaptiveRule,
     *,
+    cluster: Sequence[str] | None = None,
     level: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
@@ -242,10 +236,12 @@ def adaptive_answers(
             ones say nothing); those after the rule's most are not looked at, as if
             they had not been drawn.
         rule: when to stop.
+        cluster: of each question, what was drawn together; None: independent. How many
+            leaders change is then told as of so many questions as there are clusters.
         level, resamples, seed: of the intervals.
 
     Raises:
-        InvalidInput: no questions.
+        InvalidInput: no questions, clusters of others.
 
     Example:
         >>> from nescio.consistency.answers import answers_of
@@ -255,6 +251,8 @@ def adaptive_answers(
     """
     if not questions:
         raise InvalidInput("no questions: there is nothing to stop")
+    if cluster is not None and len(cluster) != len(questions):
+        raise InvalidInput(f"{len(cluster)} clusters for {len(questions)} questions")
     stops = tuple(stopping_point(answers.labels, rule) for answers in questions)
     used = np.array([stop.used for stop in stops], dtype=np.int64)
     there = np.array([min(len(answers), rule.most) for answers in questions])
@@ -266,10 +264,11 @@ def adaptive_answers(
         None if stop.leader is None else answers.keys[stop.leader]
         for stop, answers in zip(stops, questions, strict=True)
     )
-    saved = saved_share(used, there, rule, level=level, resamples=resamples, seed=seed)
-    return AdaptiveAnswers(
-        rule, stops, used, leaders, saved, _changed(sum(others), len(used), rule, level)
-    )
+    how: dict[str, Any] = {"settings": rule.settings}
+    how |= {"cluster": cluster, "level": level}
+    saved = saved_share(used, there, **how, resamples=resamples, seed=seed)
+    changed = changed_share(sum(others), len(used), **how)
+    return AdaptiveAnswers(rule, stops, used, leaders, saved, changed)
 
 
 def fewest_more(labels: Sequence[int], rule: AdaptiveRule) -> int:
@@ -291,70 +290,6 @@ def fewest_more(labels: Sequence[int], rule: AdaptiveRule) -> int:
         if rule.stops(first + more, second, drawn=drawn + more):
             return more
     return rule.most - drawn
-
-
-def saved_share(
-    used: Int[np.ndarray, " questions"],
-    allowed: Int[np.ndarray, " questions"],
-    rule: AdaptiveRule,
-    *,
-    level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Estimate:
-    """The share of the samples allowed that were not drawn, over all questions.
-
-    Args:
-        used: samples that were drawn of each question.
-        allowed: that would have been drawn without stopping.
-        rule: that stopped.
-        level, resamples, seed: of the interval, over questions.
-
-    Example:
-        >>> saved_share(np.array([4, 10]), np.array([10, 10]), AdaptiveRule()).value
-        0.3
-    """
-    columns = np.stack([allowed - used, allowed], axis=1).astype(np.float64)
-    settings = {**rule.settings, "samples": int(used.sum()), "of": int(allowed.sum())}
-    estimate = {
-        "name": "samples_saved",
-        "value": float(columns[:, 0].sum() / columns[:, 1].sum()),
-        "unit": "1",
-        "n": len(used),
-        "kind": "confidence",
-    }
-    if len(used) < MINIMUM_UNITS:
-        words = f"these questions; fewer than {MINIMUM_UNITS}, so no interval"
-        recipe = Recipe("samples_saved", settings, _SOURCES)
-        return Estimate(**estimate, population=words, recipe=recipe)
-    found = bootstrap_rows(
-        columns, ratio_of_means, level=level, resamples=resamples, seed=seed
-    )
-    recipe = Recipe("samples_saved", {**settings, **found.settings}, _SOURCES)
-    return Estimate(
-        **estimate,
-        population="questions like these",
-        recipe=recipe,
-        low=max(0.0, found.low),
-        high=min(1.0, found.high),
-        level=level,
-    )
-
-
-def _changed(others: int, n: int, rule: AdaptiveRule, level: float) -> Estimate:
-    found = wilson_interval(others, n, level=level)
-    return Estimate(
-        "leader_changed",
-        others / n,
-        "1",
-        n,
-        "confidence",
-        "questions like these",
-        Recipe("leader_changed", {**rule.settings, **found.settings}, _SOURCES),
-        low=found.low,
-        high=found.high,
-        level=level,
-    )
 
 
 def _votes(labels: Sequence[int]) -> dict[int, int]:

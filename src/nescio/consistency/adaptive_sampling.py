@@ -17,9 +17,9 @@ from nescio.consistency.adaptive import (
     AdaptiveRule,
     StoppingPoint,
     fewest_more,
-    saved_share,
     stopping_point,
 )
+from nescio.consistency.adaptive_saved import saved_share
 from nescio.consistency.answers import Answers, Sorting, answers_of
 from nescio.decoding import Decoding, Draws, sample_stream
 from nescio.decoding.generation import Asked
@@ -296,5 +296,9 @@ def _found(
         tuple(answers_of(taken, how.sorting) for taken in samples),
         tuple(stops),
         sum(map(len, by_prompt)),
-        saved_share(used, np.full(len(used), rule.most, dtype=np.int64), rule),
+        saved_share(
+            used,
+            np.full(len(used), rule.most, dtype=np.int64),
+            settings=rule.settings,
+        ),
     )

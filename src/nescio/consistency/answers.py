@@ -22,6 +22,8 @@ from nescio.trace import Samples
 
 __all__ = ["INVALID", "Answers", "Extract", "Key", "Sorting", "answers_of"]
 
+_MOST_TOKENS = 2**53
+
 INVALID = -1
 """The label of a sample without a valid answer."""
 
@@ -128,7 +130,8 @@ def answers_of(
         id: of the question.
 
     Raises:
-        InvalidInput: no samples; one text where a list of texts belongs.
+        InvalidInput: no samples; one text where a list of texts belongs; a number of
+            tokens that no text has.
     """
     how = sorting or Sorting()
     if isinstance(samples, str):
@@ -171,6 +174,9 @@ def _numbers_of(
         return None, None, ""
     logp = [answer.total_logp for answer in samples.answers]
     tokens = [answer.token_count for answer in samples.answers]
+    wrong = [n for n in tokens if n is not None and not 0 <= n < _MOST_TOKENS]
+    if wrong:
+        raise InvalidInput(f"a sample has {wrong[0]:.4g} tokens, which no text has")
     question = samples.prompt.text or ""
     return (
         None if None in logp else np.array(logp, dtype=np.float64),

@@ -297,22 +297,38 @@ def _linked(
     """The first row of the set of each row, joined as long as the threshold allows.
 
     Rows are in the order that breaks ties; a set stands where its first row stood.
+    Each row keeps its best partner: the nearest, of equally near ones that with most
+    votes, of those the first. Only rows whose partner was joined look for another.
     """
-    near, size = similar.copy(), votes.copy()
+    near, size = similar.copy(), votes.astype(np.float64)
     np.fill_diagonal(near, -np.inf)
-    sets = np.arange(len(near))
-    best = near.max(axis=1)
+    sets, rows = np.arange(len(near)), np.arange(len(near))
+    mate = np.array([_partner(row, size) for row in near], dtype=np.int64)
+    best = near[rows, mate]
     while (nearest := best.max()) >= least:
-        rows = np.flatnonzero(best == nearest)
-        place, gone = np.nonzero(near[rows] == nearest)
-        keep, together = rows[place], size[rows[place]] + size[gone]
-        chosen = together.argmax()  # of equals the first: by row, then by column
-        keep, gone = int(keep[chosen]), int(gone[chosen])
-        stale = np.maximum(near[keep], near[gone]) == best
+        keep = int(np.where(best == nearest, size + size[mate], -np.inf).argmax())
+        gone = int(mate[keep])
+        keep, gone = min(keep, gone), max(keep, gone)
         near[keep] = near[:, keep] = np.minimum(near[keep], near[gone])
         near[gone] = near[:, gone] = near[keep, keep] = -np.inf
         size[keep] += size[gone]
         sets[sets == gone] = keep
-        stale[[keep, gone]] = True
-        best[stale] = near[stale].max(axis=1)
+        best[gone] = -np.inf
+        mate[gone] = gone
+        # As near as before and with more votes now: the set that grew may win.
+        tied = (near[keep] == best) & (mate != keep) & (rows != gone)
+        better = (size[keep] > size[mate]) | (
+            (size[keep] == size[mate]) & (keep < mate)
+        )
+        mate[tied & better] = keep
+        stale = (mate == gone) | ((mate == keep) & (near[keep] < best))
+        stale[[keep, gone]] = True, False
+        for row in np.flatnonzero(stale).tolist():
+            mate[row] = _partner(near[row], size)
+            best[row] = near[row, mate[row]]
     return sets
+
+
+def _partner(near: Float[np.ndarray, " m"], size: Float[np.ndarray, " m"]) -> int:
+    """The nearest; of equally near ones that with most votes, of those the first."""
+    return int(np.where(near == near.max(), size, -np.inf).argmax())

@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 
 from nescio.consistency.answers import Answers
 from nescio.consistency.choices import check_choice
-from nescio.consistency.redraws import redrawn_limits
+from nescio.consistency.redraws import HOW, REDRAWS, SOURCES, redrawn_limits
 from nescio.errors import InvalidInput, NotEnoughData
 from nescio.outcome import Estimate, Recipe
 from nescio.trace import Samples, Trace
@@ -33,14 +33,7 @@ __all__ = ["Divergence", "Parting", "Unit", "divergence"]
 Unit = Literal["token", "word", "character"]
 
 _END = ""  # what is said next where a sample ends
-_SOURCES = (
-    "Shannon (1948), section 6, of the shares of the samples",
-    "Rubin (1981), The Bayesian Bootstrap",
-)
-_HOW = (
-    "percentiles of the entropy's mean over redraws of the samples still together "
-    "(Dirichlet), with and without weight 1 for what was not said"
-)
+_SOURCES = ("Shannon (1948), section 6, of the shares of the samples", *SOURCES)
 # Writing without spaces between words: Thai to Burmese, Khmer, kana, Chinese characters
 _NO_SPACES = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
@@ -278,8 +271,9 @@ class _Intervals:
         self.settings: dict[str, Any] = {
             "unit": unit,
             "estimator": "plug_in",
-            "interval": _HOW,
+            "interval": HOW,
             "resamples": resamples,
+            "redraws": REDRAWS,
             "seed": seed,
         }
         self.known: dict[tuple[int, ...], tuple[float, float]] = {}

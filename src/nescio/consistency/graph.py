@@ -12,7 +12,6 @@ those of the whole [n, n] matrix, though only one row of each kind is ever used.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -20,9 +19,8 @@ from jaxtyping import Float
 from nescio.consistency.pairwise import (
     Given,
     PairMeasure,
-    compared,
     estimated,
-    measured,
+    measured_by_name,
 )
 from nescio.consistency.similarity import Similarities, Similarity
 from nescio.errors import InvalidInput
@@ -85,12 +83,8 @@ def eigenvalue_uncertainty(
 
     Source: Lin, Trivedi & Sun (2023), section 4.2.
     """
-    return estimated(
-        "eigenvalue_uncertainty",
-        GRAPH_MEASURES["eigenvalue_uncertainty"],
-        compared(samples, similarity),
-        draws=(level, resamples, seed),
-    )
+    draws = (level, resamples, seed)
+    return estimated(_named("eigenvalue_uncertainty"), samples, similarity, draws=draws)
 
 
 def degree_uncertainty(
@@ -118,12 +112,8 @@ def degree_uncertainty(
 
     Source: Lin, Trivedi & Sun (2023), section 4.2.
     """
-    return estimated(
-        "degree_uncertainty",
-        GRAPH_MEASURES["degree_uncertainty"],
-        compared(samples, similarity),
-        draws=(level, resamples, seed),
-    )
+    draws = (level, resamples, seed)
+    return estimated(_named("degree_uncertainty"), samples, similarity, draws=draws)
 
 
 def eccentricity(
@@ -158,9 +148,9 @@ def eccentricity(
     Source: Lin, Trivedi & Sun (2023), section 4.2.
     """
     return estimated(
-        "eccentricity",
-        GRAPH_MEASURES["eccentricity"],
-        compared(samples, similarity),
+        _named("eccentricity"),
+        samples,
+        similarity,
         settings={"threshold": _THRESHOLD},
         draws=(level, resamples, seed),
     )
@@ -202,16 +192,11 @@ def kernel_language_entropy(
     if not 0.0 < time < np.inf:
         raise InvalidInput(f"time is {time}: heat flows for a time above 0")
     return estimated(
-        "kernel_language_entropy",
-        PairMeasure(
-            partial(_kernel_language_entropy, time=time),
-            "nats",
-            "uncertainty",
-            (_NIKITIN,),
-            spectral=True,
-        ),
-        compared(samples, similarity),
-        settings={"kernel": "heat", "laplacian": "D - W", "time": float(time)},
+        _named("kernel_language_entropy"),
+        samples,
+        similarity,
+        options={"time": time},
+        settings={"kernel": "heat", "laplacian": "D - W"},
         draws=(level, resamples, seed),
     )
 
@@ -246,12 +231,8 @@ def vendi_score(
 
     Source: Friedman & Dieng (2023), definition 3.1.
     """
-    return estimated(
-        "vendi_score",
-        GRAPH_MEASURES["vendi_score"],
-        compared(samples, similarity),
-        draws=(level, resamples, seed),
-    )
+    draws = (level, resamples, seed)
+    return estimated(_named("vendi_score"), samples, similarity, draws=draws)
 
 
 def of_graph(
@@ -266,9 +247,11 @@ def of_graph(
         >>> of_graph("degree_uncertainty", similarities_of_all(questions)).tolist()
         [0.0, 0.5]
     """
-    if name not in GRAPH_MEASURES:
-        raise InvalidInput(f"unknown measure {name!r}: one of {sorted(GRAPH_MEASURES)}")
-    return measured(GRAPH_MEASURES[name], questions)
+    return measured_by_name(name, GRAPH_MEASURES, questions)
+
+
+def _named(name: str) -> tuple[str, PairMeasure]:
+    return name, GRAPH_MEASURES[name]
 
 
 def _affinity(matrices: _Matrices, counts: _Counts) -> _Matrices:
@@ -284,31 +267,45 @@ def _affinity(matrices: _Matrices, counts: _Counts) -> _Matrices:
     return matrices * scale[..., :, None] * scale[..., None, :]
 
 
-def _eigenvalue_uncertainty(matrices: _Matrices, counts: _Counts) -> _Numbers:
+def _eigenvalue_uncertainty(
+    matrices: _Matrices, counts: _Counts, alone: _Numbers
+) -> _Numbers:
+    """A sample that is like nothing is a cluster: one eigenvalue more."""
     values = np.linalg.eigvalsh(_affinity(matrices, counts))
-    return np.clip(np.maximum(values, 0.0).sum(axis=-1), 1.0, counts.sum(axis=-1))
+    clusters = np.maximum(values, 0.0).sum(axis=-1) + alone
+    return np.clip(clusters, 1.0, counts.sum(axis=-1) + alone)
 
 
-def _degree_uncertainty(matrices: _Matrices, counts: _Counts) -> _Numbers:
+def _degree_uncertainty(
+    matrices: _Matrices, counts: _Counts, alone: _Numbers
+) -> _Numbers:
     alike = np.einsum("qi,qij,qj->q", counts, matrices, counts, optimize=True)
-    size = counts.sum(axis=-1)
-    return np.clip(1.0 - alike / size**2, 0.0, 1.0 - 1.0 / size)
+    size = counts.sum(axis=-1) + alone
+    return np.clip(1.0 - (alike + alone) / size**2, 0.0, 1.0 - 1.0 / size)
 
 
-def _eccentricity(matrices: _Matrices, counts: _Counts) -> _Numbers:
+def _eccentricity(matrices: _Matrices, counts: _Counts, alone: _Numbers) -> _Numbers:
+    """Of a sample that is like nothing the eigenvector is 1 there and 0 elsewhere."""
     values, vectors = np.linalg.eigh(_affinity(matrices, counts))
     low = values > 1.0 - _THRESHOLD + _TIE
     # Each of the m copies has the entry v/√m: together they sum to √m v.
     sums = (vectors * np.sqrt(counts)[..., None]).sum(axis=-2)
-    size = counts.sum(axis=-1)
-    squared = low.sum(axis=-1) - (low * sums**2).sum(axis=-1) / size
+    size = counts.sum(axis=-1) + alone
+    squares = (low * sums**2).sum(axis=-1) + alone
+    squared = low.sum(axis=-1) + alone - squares / size
     return np.sqrt(np.clip(squared, 0.0, size - 1.0))
 
 
 def _kernel_language_entropy(
-    matrices: _Matrices, counts: _Counts, time: float | int = _TIME
+    matrices: _Matrices,
+    counts: _Counts,
+    alone: _Numbers,
+    time: float | int = _TIME,
 ) -> _Numbers:
-    """Of m copies the differences are eigenvectors too, m - 1 times exp(-time d)."""
+    """Of m copies the differences are eigenvectors too, m - 1 times exp(-time d).
+
+    From a sample that is like nothing no heat flows: its eigenvalue is 1/n.
+    """
     drawn = counts > 0.0
     roots = np.sqrt(counts)
     degrees = (matrices @ counts[..., None])[..., 0] * drawn
@@ -318,16 +315,29 @@ def _kernel_language_entropy(
     values, vectors = np.linalg.eigh(between)
     cooled = np.exp(-time * np.maximum(values, 0.0))
     kernel = (vectors * cooled[..., None, :]) @ vectors.swapaxes(-1, -2)
-    alone = np.exp(-time * degrees)
+    apart = np.exp(-time * degrees)
     once = np.maximum(counts, 1.0)
-    ends = kernel[..., places, places] / once + alone * (1.0 - 1.0 / once)
-    size = counts.sum(axis=-1)
+    ends = kernel[..., places, places] / once + apart * (1.0 - 1.0 / once)
+    size = counts.sum(axis=-1) + alone
     weights = drawn / (ends * size[..., None])
     scale = np.sqrt(weights)
     inner = np.linalg.eigvalsh(kernel * scale[..., :, None] * scale[..., None, :])
     entropy = entropy_terms(inner).sum(axis=-1)
-    entropy += ((counts - drawn) * entropy_terms(alone * weights)).sum(axis=-1)
-    return np.clip(entropy, 0.0, np.log(size))
+    entropy += ((counts - drawn) * entropy_terms(apart * weights)).sum(axis=-1)
+    return np.clip(entropy + alone * np.log(size) / size, 0.0, np.log(size))
+
+
+def _vendi_score(matrices: _Matrices, counts: _Counts, alone: _Numbers) -> _Numbers:
+    """Of W/n: the others' eigenvalues by their share, and 1/n for each alone."""
+    others = counts.sum(axis=-1)
+    size = others + alone
+    # Where only such samples were drawn the others have no share; one stands in.
+    there = counts.copy()
+    there[others == 0.0, 0] = 1.0
+    inner = np.log(effective_number(matrices, there))
+    share = others / size
+    entropy = share * inner + entropy_terms(share) + alone * np.log(size) / size
+    return np.clip(np.exp(entropy), 1.0, size)
 
 
 GRAPH_MEASURES: Mapping[str, PairMeasure] = {
@@ -342,7 +352,7 @@ GRAPH_MEASURES: Mapping[str, PairMeasure] = {
         _kernel_language_entropy, "nats", "uncertainty", (_NIKITIN,), spectral=True
     ),
     "vendi_score": PairMeasure(
-        effective_number, "1", "uncertainty", (_VENDI,), spectral=True
+        _vendi_score, "1", "uncertainty", (_VENDI,), spectral=True
     ),
 }
 """The family, by the names of the public functions."""

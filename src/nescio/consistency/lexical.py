@@ -8,7 +8,6 @@ once. No probability of the model is needed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -16,9 +15,8 @@ from jaxtyping import Float
 from nescio.consistency.pairwise import (
     Given,
     PairMeasure,
-    compared,
     estimated,
-    measured,
+    measured_by_name,
 )
 from nescio.consistency.similarity import Similarities, Similarity
 from nescio.errors import InvalidInput
@@ -73,12 +71,8 @@ def lexical_similarity(
     Source: Fomicheva et al. (2020), section 3.2 (with METEOR); with ROUGE-L as Kuhn et
     al. (2023) have it.
     """
-    return estimated(
-        "lexical_similarity",
-        LEXICAL_MEASURES["lexical_similarity"],
-        compared(samples, similarity),
-        draws=(level, resamples, seed),
-    )
+    draws = (level, resamples, seed)
+    return estimated(_named("lexical_similarity"), samples, similarity, draws=draws)
 
 
 def soft_nearest_neighbour_entropy(
@@ -115,15 +109,11 @@ def soft_nearest_neighbour_entropy(
     if not 1e-2 <= temperature < np.inf:
         raise InvalidInput(f"temperature is {temperature}: at least 0.01 and finite")
     return estimated(
-        "soft_nearest_neighbour_entropy",
-        PairMeasure(
-            partial(_soft_nearest_neighbour_entropy, temperature=temperature),
-            "nats",
-            "uncertainty",
-            (_NGUYEN,),
-        ),
-        compared(samples, similarity),
-        settings={"temperature": float(temperature), "variant": "SNNE, unweighted"},
+        _named("soft_nearest_neighbour_entropy"),
+        samples,
+        similarity,
+        options={"temperature": temperature},
+        settings={"variant": "SNNE, unweighted"},
         draws=(level, resamples, seed),
     )
 
@@ -140,26 +130,34 @@ def of_words(
         >>> of_words("lexical_similarity", similarities_of_all(questions)).tolist()
         [1.0, 0.0]
     """
-    if name not in LEXICAL_MEASURES:
-        known = sorted(LEXICAL_MEASURES)
-        raise InvalidInput(f"unknown measure {name!r}: one of {known}")
-    return measured(LEXICAL_MEASURES[name], questions)
+    return measured_by_name(name, LEXICAL_MEASURES, questions)
 
 
-def _lexical_similarity(matrices: _Matrices, counts: _Counts) -> _Numbers:
-    size = counts.sum(axis=-1)
+def _named(name: str) -> tuple[str, PairMeasure]:
+    return name, LEXICAL_MEASURES[name]
+
+
+def _lexical_similarity(
+    matrices: _Matrices, counts: _Counts, alone: _Numbers
+) -> _Numbers:
+    size = counts.sum(axis=-1) + alone
     alike = np.einsum("qi,qij,qj->q", counts, matrices, counts, optimize=True)
-    return np.clip((alike - size) / (size * (size - 1.0)), 0.0, 1.0)
+    return np.clip((alike + alone - size) / (size * (size - 1.0)), 0.0, 1.0)
 
 
 def _soft_nearest_neighbour_entropy(
-    matrices: _Matrices, counts: _Counts, temperature: float | int = 1.0
+    matrices: _Matrices,
+    counts: _Counts,
+    alone: _Numbers,
+    temperature: float | int = 1.0,
 ) -> _Numbers:
     # Each sample has the similarity 1 to itself, so no exponent below is above 0.
-    near = np.exp((matrices - 1.0) / temperature)
-    sums = (near @ counts[..., None])[..., 0]
+    near, far = np.exp((matrices - 1.0) / temperature), np.exp(-1.0 / temperature)
+    sums = (near @ counts[..., None])[..., 0] + far * alone[..., None]
     logs = np.log(sums, out=np.zeros_like(sums), where=counts > 0.0)
-    mean = (counts * logs).sum(axis=-1) / counts.sum(axis=-1)
+    size = counts.sum(axis=-1) + alone
+    of_alone = np.log1p((size - 1.0) * far)
+    mean = ((counts * logs).sum(axis=-1) + alone * of_alone) / size
     return -(mean + 1.0 / temperature)
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "sar_of",
 ]
 
+_LARGEST = 709.0  # exp of more is no float
 TEMPERATURE = 1e-3
 """By which sentence SAR divides what other samples lend a sample."""
 OfLikelihoods = Callable[[Likelihoods, Similarities | None, int], float]
@@ -117,6 +118,14 @@ def sar_of(
     return len(whole), lambda drawn: np.array([of_counts(row) for row in drawn])
 
 
+def _perplexity(per_token: float) -> float:
+    if per_token < -_LARGEST:
+        raise InvalidInput(
+            f"the perplexity at {per_token:.4g} nats a token is above all numbers"
+        )
+    return float(np.exp(-per_token))
+
+
 def _needed(alike: Similarities | None) -> Similarities:
     if alike is None:
         raise InvalidInput("this measure compares samples: similarities are needed")
@@ -137,7 +146,7 @@ LIKELIHOOD_MEASURES: Mapping[str, LikelihoodMeasure] = {
         (_SHANNON,),
     ),
     "answer_perplexity": LikelihoodMeasure(
-        lambda logs, _, place: float(np.exp(-logs.per_token[place])),
+        lambda logs, _, place: _perplexity(float(logs.per_token[place])),
         "1",
         "uncertainty",
         (_SHANNON,),

@@ -11,7 +11,10 @@ from nescio.consistency.answers import Answers, answers_of
 from nescio.errors import InvalidInput, NotEnoughData
 from nescio.trace import Samples
 
-__all__ = ["Likelihoods", "WithLogp", "likelihoods_of"]
+__all__ = ["Likelihoods", "WithLogp", "improbable", "likelihoods_of"]
+
+_POSITIVE = 1e-4  # above 0 by less it is 0 that was rounded
+_LEAST = -1e12  # below, no text on earth is long enough
 
 WithLogp = Answers | Samples
 """One question's samples with their log-probabilities."""
@@ -74,7 +77,7 @@ def likelihoods_of(
     Raises:
         NotEnoughData: fewer samples.
         InvalidInput: naming the first sample without a log-probability, with one that
-            is not finite, or without tokens where they are needed.
+            is not finite or above 0, or without tokens where they are needed.
     """
     answers = samples if isinstance(samples, Answers) else answers_of(samples)
     who = answers.id or "these samples"
@@ -88,17 +91,28 @@ def likelihoods_of(
             f"{_lacking(samples, 'total_logp')}; use a source that gives it, or a "
             "measure of the texts alone"
         )
-    wrong = np.flatnonzero(~np.isfinite(answers.total_logp))
+    given = answers.total_logp
+    wrong = improbable(given)
     if len(wrong):
         raise InvalidInput(
-            f"{who}: sample {wrong[0]} has the log-probability "
-            f"{answers.total_logp[wrong[0]]}; it cannot have been drawn"
+            f"{who}: sample {wrong[0]} has the log-probability {given[wrong[0]]}, "
+            "which no text that was drawn can have: it is finite and at most 0"
         )
-    logp = np.minimum(answers.total_logp.astype(np.float64), 0.0)
+    logp = np.minimum(given.astype(np.float64), 0.0)
     counts = np.zeros(len(answers), dtype=np.int64)
     if tokens:
         counts = _tokens(samples, answers, needed_by)
     return answers, Likelihoods(answers.texts, logp, counts)
+
+
+def improbable(logp: Float[np.ndarray, " n"]) -> Int[np.ndarray, " wrong"]:
+    """Which numbers are no log-probabilities of texts that were drawn.
+
+    Example:
+        >>> improbable(np.array([-1.0, 0.5, np.nan, -np.inf, 1e-6])).tolist()
+        [1, 2, 3]
+    """
+    return np.flatnonzero(~((logp > _LEAST) & (logp < _POSITIVE)))
 
 
 def _tokens(

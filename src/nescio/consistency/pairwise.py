@@ -2,7 +2,8 @@
 
 A measure gets the similarities of the different items and how often each was drawn.
 That is enough: a sample drawn twice is two equal rows of the whole matrix, whose part
-in its spectrum is known. So repeats cost nothing, and a redraw is other counts.
+in its spectrum is known. So repeats cost nothing, and a redraw is other counts. The
+same holds for samples that are like nothing: they are counted, not rows.
 
 The interval is over redraws (`nescio.consistency.redraws`): another set of as many
 samples from the same model, with and without answers that were not seen, each of which
@@ -13,14 +14,15 @@ is a good one, nor whether the model is right.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from nescio.consistency.answers import Answers
-from nescio.consistency.redraws import redrawn_limits
+from nescio.consistency.redraws import HOW, REDRAWS, SOURCES, redrawn_limits
 from nescio.consistency.similarity import Similarities, Similarity, similarities_of
 from nescio.errors import InvalidInput
 from nescio.outcome import Estimate, Recipe
@@ -32,9 +34,9 @@ __all__ = [
     "Given",
     "OfItems",
     "PairMeasure",
-    "compared",
     "estimated",
     "measured",
+    "measured_by_name",
 ]
 
 Given = Similarities | Answers | Samples | Sequence[str]
@@ -43,19 +45,17 @@ OfItems = Callable[
     [
         Float[np.ndarray, "questions items items"],
         Float[np.ndarray, "questions items"],
+        Float[np.ndarray, " questions"],
     ],
     Float[np.ndarray, " questions"],
 ]
-"""From similarities of items, and how often each was drawn (0: not), to numbers."""
+"""From similarities of items, how often each was drawn (0: not), and how many samples
+there are beside them that are like nothing but themselves, to numbers."""
 
 Draws = tuple[float, int, int]
 """Level, resamples and seed of an interval."""
 
-_HOW = (
-    "percentiles of the measure's mean over redraws from shares that the samples allow "
-    "(Dirichlet), with and without weight 1 for unseen answers that are like nothing"
-)
-_RUBIN = "Rubin (1981), The Bayesian Bootstrap"
+_HOW = f"{HOW}; those are like nothing"
 _CELLS = 2**21  # of matrices held at once, 16 MiB
 _MOST_ITEMS = 100  # whose spectra are taken thousands of times
 
@@ -98,22 +98,30 @@ def measured(
             part = places[begin : begin + rows]
             matrices = np.stack([questions[place].matrix for place in part])
             counts = np.stack([questions[place].counts for place in part])
-            found[part] = measure.of(matrices, counts.astype(np.float64))
+            none = np.zeros(len(part))
+            found[part] = measure.of(matrices, counts.astype(np.float64), none)
     return found
 
 
-def compared(samples: Given, by: str | Similarity) -> Similarities:
-    """The similarities of the samples; those that were given are taken as they are."""
-    if isinstance(samples, Similarities):
-        return samples
-    return similarities_of(samples, by=by)
+def measured_by_name(
+    name: str, family: Mapping[str, PairMeasure], questions: Sequence[Similarities]
+) -> Float[np.ndarray, " questions"]:
+    """A measure of a family for many questions.
+
+    Raises:
+        InvalidInput: no such measure; as `measured`.
+    """
+    if name not in family:
+        raise InvalidInput(f"unknown measure {name!r:.60}: one of {sorted(family)}")
+    return measured(family[name], questions)
 
 
 def estimated(
-    name: str,
-    measure: PairMeasure,
-    found: Similarities,
+    measure: tuple[str, PairMeasure],
+    samples: Given,
+    similarity: str | Similarity,
     *,
+    options: Mapping[str, float | int] | None = None,
     settings: Mapping[str, Any] | None = None,
     draws: Draws,
 ) -> Estimate:
@@ -123,43 +131,49 @@ def estimated(
     of more than 100 different items; the estimate's population says so.
 
     Args:
-        name: the public function.
-        measure: what it computes.
-        found: the samples compared.
+        measure: the name of the public function, and what it computes.
+        samples: of one question; compared already, or to be compared.
+        similarity: how they are compared, where they are not yet.
+        options: of the measure, which the recipe has too.
         settings: what else changes the number, for the recipe.
         draws: level, resamples and seed of the interval.
     """
+    name, how = measure
+    if options:
+        how = replace(how, of=partial(how.of, **options))
+        options = {option: float(value) for option, value in options.items()}
     level, resamples, seed = draws
     check_request(level, resamples, seed)
-    value = float(measured(measure, [found])[0])
+    found = samples
+    if not isinstance(found, Similarities):
+        found = similarities_of(found, by=similarity)
+    value = float(measured(how, [found])[0])
     stated = {
         **found.recipe,
+        **(options or {}),
         **(settings or {}),
         "samples": len(found),
         "items": len(found.matrix),
-        "rises_with": measure.rises_with,
+        "rises_with": how.rises_with,
     }
     population = f"redraws of {len(found)} samples from this model"
-    lacking, sources = _without_interval(measure, found), measure.sources
+    lacking, sources = _without_interval(how, found), how.sources
     limits: dict[str, Any] = {}
     if lacking:
         population += f"; no interval: {lacking}"
     else:
-        low, high = _limits(measure, found, draws)
+        low, high = _limits(how, found, draws)
         limits = {"low": min(low, value), "high": max(high, value), "level": level}
-        stated |= {"interval": _HOW, "resamples": resamples, "seed": seed}
-        sources = (*sources, _RUBIN)
+        stated |= {
+            "interval": _HOW,
+            "resamples": resamples,
+            "redraws": REDRAWS,
+            "seed": seed,
+        }
+        sources = (*sources, *SOURCES)
     recipe = Recipe(name, stated, sources)
-    return Estimate(
-        name,
-        value,
-        measure.unit,
-        len(found),
-        "confidence",
-        population,
-        recipe,
-        **limits,
-    )
+    kind, n = "confidence", len(found)
+    return Estimate(name, value, how.unit, n, kind, population, recipe, **limits)
 
 
 def _without_interval(measure: PairMeasure, found: Similarities) -> str:
@@ -180,30 +194,20 @@ def _limits(
     matrix = found.matrix[np.ix_(order, order)]
 
     def of_draws(drawn: Int[np.ndarray, "_ _"]) -> Float[np.ndarray, " _"]:
-        whole, counts = _with_unseen(matrix, drawn)
-        rows = max(1, _CELLS // len(whole) ** 2)
+        different, back = np.unique(drawn, axis=0, return_inverse=True)
+        counts = different.astype(np.float64)
+        rows = max(1, _CELLS // max(1, len(matrix)) ** 2)
         parts = np.split(counts, range(rows, len(counts), rows))
-        return np.concatenate(
-            [
-                measure.of(np.broadcast_to(whole, (len(part), *whole.shape)), part)
-                for part in parts
-            ]
-        )
+        values = [
+            measure.of(
+                np.broadcast_to(matrix, (len(part), *matrix.shape)),
+                part[:, :-1],
+                part[:, -1],
+            )
+            for part in parts
+        ]
+        return np.concatenate(values)[back.ravel()]
 
     return redrawn_limits(
         of_draws, found.counts[order], level=level, resamples=resamples, seed=seed
     )
-
-
-def _with_unseen(
-    matrix: Float[np.ndarray, "items items"], drawn: Int[np.ndarray, "draws columns"]
-) -> tuple[Float[np.ndarray, "all all"], Float[np.ndarray, "draws all"]]:
-    """Unseen answers, the last column, as items of their own."""
-    seen, unseen = drawn[:, :-1], drawn[:, -1]
-    items, size = len(matrix), len(matrix) + int(unseen.max())
-    whole = np.eye(size)
-    whole[:items, :items] = matrix
-    counts = np.zeros((len(drawn), size))
-    counts[:, :items] = seen
-    counts[:, items:] = np.arange(size - items) < unseen[:, None]
-    return whole, counts

@@ -21,15 +21,28 @@ from nescio.consistency.answers import Answers
 from nescio.consistency.votes import Convention
 from nescio.outcome import Estimate
 
-__all__ = ["OfDraws", "over_redraws", "redrawn_limits", "settings_of"]
+__all__ = [
+    "HOW",
+    "REDRAWS",
+    "SOURCES",
+    "OfDraws",
+    "over_redraws",
+    "redrawn_limits",
+    "settings_of",
+]
 
-_REDRAWS = 8  # from the same shares
-_HOW = (
+REDRAWS = 8
+"""From the same shares."""
+HOW = (
     "percentiles of the measure's mean over redraws from shares that the votes allow "
     "(Dirichlet), unseen answers weighing nothing, 1, and by Good and Turing"
 )
-_RUBIN = "Rubin (1981), The Bayesian Bootstrap"
-_GOOD = "Good (1953), The Population Frequencies of Species"
+"""What a recipe says of the interval."""
+SOURCES = (
+    "Rubin (1981), The Bayesian Bootstrap",
+    "Good (1953), The Population Frequencies of Species",
+)
+"""Of the interval."""
 
 OfDraws = Callable[[Int[np.ndarray, "_ _"]], Float[np.ndarray, " _"]]
 """From redraws [draws, answers + 1] to numbers [draws].
@@ -79,14 +92,12 @@ def over_redraws(
         return replace(estimate, population=words)
     low, high = limits()
     recipe = estimate.recipe
-    settings = {**recipe.settings, "interval": _HOW, "redraws": _REDRAWS}
+    settings = {**recipe.settings, "interval": HOW, "redraws": REDRAWS}
     value = low if estimate.value is None else estimate.value
     return replace(
         estimate,
         population=redraws,
-        recipe=replace(
-            recipe, settings=settings, sources=(*recipe.sources, _RUBIN, _GOOD)
-        ),
+        recipe=replace(recipe, settings=settings, sources=(*recipe.sources, *SOURCES)),
         low=min(low, value),
         high=max(high, value),
         level=level,
@@ -148,10 +159,10 @@ def _means(
     size = int(counts.sum())
     weights = np.append(np.maximum(counts, _NEVER), unseen)
     shares = rng.dirichlet(weights, resamples)
-    chunk = max(1, _CELLS // (_REDRAWS * (len(weights) + size)))
+    chunk = max(1, _CELLS // (REDRAWS * (len(weights) + size)))
     means = []
     for begin in range(0, resamples, chunk):
-        again = np.repeat(shares[begin : begin + chunk], _REDRAWS, axis=0)
+        again = np.repeat(shares[begin : begin + chunk], REDRAWS, axis=0)
         values = measure(rng.multinomial(size, again))
-        means.append(values.reshape(-1, _REDRAWS).mean(axis=1))
+        means.append(values.reshape(-1, REDRAWS).mean(axis=1))
     return np.concatenate(means)

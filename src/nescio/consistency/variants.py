@@ -31,6 +31,7 @@ from jaxtyping import Bool, Float, Int
 
 from nescio.consistency.answers import INVALID, Answers
 from nescio.consistency.choices import check_choice
+from nescio.consistency.likelihoods import improbable
 from nescio.consistency.votes import Convention, check_convention
 from nescio.errors import InvalidInput
 
@@ -237,9 +238,7 @@ def _weights(
             f"{' and '.join(missing)} of every sample; draw samples with their "
             "log-probabilities, or take 'discrete'"
         )
-    bad = np.flatnonzero(
-        ~(np.isfinite(answers.total_logp) & (answers.total_logp < 1e-4))
-    )
+    bad = improbable(answers.total_logp)
     if len(bad):
         raise InvalidInput(
             f"{name}: sample {bad[0]} has total_logp {answers.total_logp[bad[0]]}, "

@@ -15,6 +15,7 @@ from jaxtyping import Float, Integer
 
 from nescio.errors import NotEnoughData
 from nescio.outcome import Estimate, Recipe
+from nescio.trace.symbols import PER_TOKEN, Symbol, symbol_of, unit_per
 from nescio.uncertainty import MINIMUM_UNITS, Interval, bootstrap_rows, ratio_of_means
 
 __all__ = ["CORPUS_MEASURES", "Interval", "Resampling", "Units", "estimates_of"]
@@ -111,14 +112,22 @@ what the model expected (0 for a model that is as sure as it should be)."""
 
 
 def estimates_of(units: Units, how: Resampling) -> dict[str, Estimate]:
-    """Every rate of some documents; empty where no token of them was scored."""
+    """Every rate of some documents; empty where no token of them was scored.
+
+    Where a token is a byte, what is per token alone is left out.
+    """
+    by_bytes = _symbol(units) == "byte"
     if not units.columns["scored_tokens"].sum():
         return {}
     return {
         name: _estimate(name, measure, units, how)
         for name, measure in CORPUS_MEASURES.items()
-        if units.columns[measure.below].sum()
+        if units.columns[measure.below].sum() and not (by_bytes and name in PER_TOKEN)
     }
+
+
+def _symbol(units: Units) -> Symbol:
+    return symbol_of(units.settings.get("tokenizer_digest"))
 
 
 def _estimate(name: str, measure: _Measure, units: Units, how: Resampling) -> Estimate:
@@ -138,7 +147,7 @@ def _estimate(name: str, measure: _Measure, units: Units, how: Resampling) -> Es
     return Estimate(
         name,
         value,
-        measure.unit,
+        unit_per(measure.unit, _symbol(units)),
         int(units.columns["scored_tokens"].sum()),
         "confidence",
         population,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nescio.errors import SchemaError
+from nescio.outcome.fields import once
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,7 +92,9 @@ def _json_lines(path: Path, names: Sequence[str]) -> Iterator[Row]:  # noqa: ARG
 
 def _json_object(line: bytes) -> Mapping[str, Any] | str:
     try:
-        value = json.loads(line.decode("utf-8"))
+        value = json.loads(line.decode("utf-8"), object_pairs_hook=once)
+    except SchemaError as error:
+        return f"not JSON that can be read: {error}"
     except UnicodeDecodeError as error:
         return f"not valid UTF-8 at byte {error.start} (0x{line[error.start]:02x})"
     except json.JSONDecodeError as error:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from nescio.calibration.risk_coverage import RiskCoverage
-from nescio.evaluation.consistency_found import QuestionsFound
+from nescio.evaluation.consistency_found import QuestionsFound, RiskBand
 from nescio.evaluation.sample_curve import CurvePoint
 from nescio.outcome import Estimate
 from nescio.plot.colours import LINES, MUTED
@@ -31,6 +31,7 @@ _LINES = (
 )
 _SIZE = (540, 340)
 _POINTS = 100
+_SHOWN = 0.2  # of all questions, from which on the whole band is to be seen
 
 
 def curve_figures(found: QuestionsFound) -> str:
@@ -56,16 +57,25 @@ def coverage_figure(found: QuestionsFound) -> Figure:
     shown = dict(list(covered.items())[: len(_LINES)])
     answered = _answered(next(iter(shown.values())))
     columns = {name: _accuracy(curve, answered) for name, curve in shown.items()}
-    curves = [
-        Curve(called(name, 40), answered, columns[name], None, None, *look)
-        for (name, look) in zip(shown, _LINES, strict=False)
-    ]
+    bands = {
+        name: _band(curve, found.measures[name].band, answered)
+        for name, curve in shown.items()
+    }
+    curves = []
+    for name, look in zip(shown, _LINES, strict=False):
+        first = name == next(iter(shown))  # six bands at once would hide each other
+        low, high = bands[name] if first else (None, None)
+        words = called(name, 40) + (" (band: interval)" if low is not None else "")
+        curves.append(Curve(words, answered, columns[name], low, high, *look))
     lowest = min(float(column.min()) for column in columns.values())
+    band = curves[0].low
+    if band is not None:  # but for the left end, where few questions say nothing
+        lowest = min(lowest, float(band[answered >= _SHOWN].min(initial=1.0)))
     caption = (
         "Of the questions answered, the share that is right, if only the surest are "
         "answered, by each measure; at the right end all are. A measure that knows "
-        "what is right begins high. At the left the curves rest on few questions. They "
-        f"have no interval themselves{_areas(found, list(shown))}"
+        "what is right begins high. At the left the curves rest on few questions"
+        f"{_intervals(found, shown)}{_areas(found, list(shown))}"
     )
     left = len(covered) - len(shown)
     if left > 0:
@@ -81,7 +91,7 @@ def coverage_figure(found: QuestionsFound) -> Figure:
     )
     heads = ("answered", *(called(name, 40) for name in shown))
     rows = [
-        (percent(share), *(percent(columns[name][k]) for name in shown))
+        (percent(share), *(_shares(columns[name], bands[name], k) for name in shown))
         for k, share in enumerate(answered.tolist())
     ]
     title = "What if it answered only when sure?"
@@ -177,9 +187,42 @@ def _answered(curve: RiskCoverage) -> np.ndarray:
 
 def _accuracy(curve: RiskCoverage, answered: np.ndarray) -> np.ndarray:
     """Of a curve, perhaps over fewer questions, the share right at these shares."""
+    return 1.0 - curve.risk[_held(curve, answered)].astype(np.float64)
+
+
+def _held(curve: RiskCoverage, answered: np.ndarray) -> np.ndarray:
     places = np.searchsorted(curve.coverage, answered - 1e-12)
-    held = np.minimum(places, len(curve.risk) - 1)
-    return 1.0 - curve.risk[held].astype(np.float64)
+    return np.minimum(places, len(curve.risk) - 1)
+
+
+_Limits = tuple[np.ndarray, np.ndarray] | tuple[None, None]
+
+
+def _band(curve: RiskCoverage, band: RiskBand | None, answered: np.ndarray) -> _Limits:
+    """Limits of the share right at these shares; none where there are none."""
+    if band is None:
+        return None, None
+    places = _held(curve, answered)
+    return 1.0 - band.high[places], 1.0 - band.low[places]
+
+
+def _shares(column: np.ndarray, band: _Limits, place: int) -> str:
+    low, high = band
+    if low is None or high is None:
+        return percent(column[place])
+    limits = f"{percent(low[place])} to {percent(high[place])}"
+    return f"{percent(column[place])} ({limits})"
+
+
+def _intervals(found: QuestionsFound, names: Iterable[str]) -> str:
+    """Of which curves there are intervals, and what kind."""
+    level = next((b.level for n in names if (b := found.measures[n].band)), None)
+    if level is None:
+        return ". They have no interval themselves"
+    return (
+        f". The band is the {100 * level:g} % interval of the first curve at each "
+        "place, over questions; the table has the others'"
+    )
 
 
 def _areas(found: QuestionsFound, names: Sequence[str]) -> str:

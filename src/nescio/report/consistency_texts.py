@@ -123,8 +123,10 @@ def set_name(found: QuestionFound, place: int) -> str:
 
 
 def answer_of(found: QuestionFound, one: AnswerSet) -> str:
-    """What a set says, as short as it is known: its key, or the text itself."""
+    """What a set says, as short as it is known: the answer, its key, or the text."""
     text, key = found.answers.texts[one.representative], key_of(found.answers, one)
+    if found.said and key:
+        return found.said[one.representative].strip()
     if not key or len(key) > _LONG_KEY:
         return text.strip()
     return text.strip() if says_no_more(text, key) else key
