@@ -71,7 +71,8 @@ def test_the_list_has_every_model_with_its_licence_and_size(run, directory):
     code, out, err = run("list")
     assert (code, err) == (0, "")
     rows = {line.split()[1]: line for line in out.splitlines() if line[:1] == "│"}
-    assert rows.keys() - {"│"} == {"smollm2", "gemma3-270m", "tiny", "closed"}
+    assert rows.keys() >= {"smollm2", "gemma3-270m", "tiny", "closed"}
+    assert "…" not in out
     for words in ("135 M", "49,152", "Apache-2.0", "no", "98 MB"):
         assert words in rows["smollm2"]
     assert "yes" in rows["tiny"]

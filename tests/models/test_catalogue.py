@@ -143,7 +143,7 @@ def test_looking_for_a_model_loads_no_heavy_library_and_writes_nothing():
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert run.stdout == "[False, False] set()\n"
+    assert run.stdout == "[False, False, False, False] set()\n"
     assert not cache_directory().exists()
 
 

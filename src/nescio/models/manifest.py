@@ -26,7 +26,8 @@ __all__ = [
 _SCHEMA = 1
 """Raised when a conversion comes to write something else: models are made anew."""
 _NAME = "nescio.json"
-_WEIGHTS, _TOKENIZER = "model.safetensors", "tokenizer.json"
+_WEIGHTS = ("model.safetensors", "model.bin")
+_TOKENIZERS = ("tokenizer.json", "vocabulary.spm")
 _TEMPLATE = "chat_template.jinja"
 _LIBRARIES = ("gguf", "safetensors", "tokenizers", "torch", "transformers")
 
@@ -45,13 +46,13 @@ class Manifest:
 
     Args:
         name: the catalogue's.
-        gguf_sha256: of the file it was made from.
+        gguf_sha256: of the file it was made from; of one kept as it is, its weights'.
         start: the control token that a text is conditioned on.
         end: control tokens that end a text.
         chat: whether it has a chat template.
         digest: SHA-256 over the hashes of its weights and its tokenizer.
         files: every other file in the directory.
-        versions: of the libraries that converted it.
+        versions: of the libraries that converted it, if any did.
     """
 
     name: str
@@ -96,7 +97,9 @@ def of_files(
         path.name: FileFacts(path.stat().st_size, sha256_of(path))
         for path in sorted(directory.iterdir())
     }
-    both = f"{files[_WEIGHTS].sha256} {files[_TOKENIZER].sha256}"
+    parts = [name for name in (*_WEIGHTS, *_TOKENIZERS) if name in files]
+    both = " ".join(files[name].sha256 for name in parts)
+    libraries = _LIBRARIES if _WEIGHTS[0] in files else ()
     return Manifest(
         name=name,
         gguf_sha256=gguf_sha256,
@@ -107,7 +110,7 @@ def of_files(
         files=files,
         versions={
             "nescio": nescio_version(),
-            **{library: version(library) for library in _LIBRARIES},
+            **{library: version(library) for library in libraries},
         },
     )
 

@@ -17,6 +17,7 @@ from nescio.trace import Origin, Prompt
 
 __all__ = [
     "Answering",
+    "Beginning",
     "Context",
     "Drawing",
     "LayerBlock",
@@ -230,6 +231,28 @@ class Templated(Protocol):
         """The conversation as the model was taught to read it, answer opened.
 
         Text inside messages never becomes a control token.
+        """
+        ...
+
+
+@runtime_checkable
+class Beginning(Protocol):
+    """A model that reads prompts itself: one that is read byte by byte."""
+
+    def begin(
+        self, text: Any, *, chat: bool | None = None, system: str | None = None
+    ) -> Context:
+        """The context at the end of a prompt.
+
+        Args:
+            text: a text, messages, or a Prompt.
+            chat: through the chat template; None: if there is one. Each member of an
+                ensemble has its own.
+            system: a system message before a text.
+
+        Raises:
+            CapabilityError: a chat without a template.
+            ContextOverflow: no room to go on.
         """
         ...
 
