@@ -67,7 +67,7 @@ verify: $(VENV)/.dev model model-file ## the long checks; writes results/*.json
 bench: $(PEERS)/.peers model ## speed and memory beside the peers; writes results/
 	@$(BIN)/nescio models get gemma3-270m --accept-license
 	@set -e; for script in import_time kernel engine corpus_scoring sampling calibration \
-	  consistency lens losses; do \
+	  consistency lens losses watching ensemble speculative; do \
 	  echo "== benchmarks/$$script.py"; $(PEERS)/bin/python benchmarks/$$script.py; done
 
 docs: $(VENV)/.dev ## build the documentation into site/

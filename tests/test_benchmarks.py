@@ -15,9 +15,12 @@ SCRIPTS = (
     "calibration",
     "consistency",
     "corpus_scoring",
+    "ensemble",
     "lens",
     "losses",
     "sampling",
+    "speculative",
+    "watching",
 )
 
 

@@ -28,7 +28,15 @@ def test_the_python_example_runs(
     assert "Paris" in out
 
 
-PAGES = ("README.md", "docs/calibration.md", "docs/corpus.md", "docs/endpoints.md")
+PAGES = (
+    "README.md",
+    "docs/calibration.md",
+    "docs/corpus.md",
+    "docs/drift.md",
+    "docs/endpoints.md",
+    "docs/lens.md",
+)
+NESTED = ("models", "explain", "recalibrate", "drift")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -40,7 +48,7 @@ def test_every_command_and_option_a_page_names_exists(
     named = [words[1:] for words in commands if words and words[0] == "nescio"]
     assert named
     for words in named:
-        depth = 2 if words[0] in ("models", "explain", "recalibrate") else 1
+        depth = 2 if words[0] in NESTED else 1
         assert run([*words[:depth], "--help"]) == 0
         help_text = capsys.readouterr().out
         for option in (word for word in words if word.startswith("--")):

@@ -268,8 +268,40 @@ _HOMES = {
         "rate_curves",
         "surprise_score",
     ),
-    "nescio.ensemble.byte_view": ("ByteView",),
+    "nescio.drift.watched": ("watched",),
+    "nescio.ensemble.agreed": ("Agreement",),
+    "nescio.ensemble.agreement": ("agreement_beam",),
+    "nescio.ensemble.byte_context": ("ByteContext",),
+    "nescio.ensemble.byte_view": (
+        "ByteView",
+        "USUAL_PRUNE",
+    ),
+    "nescio.ensemble.hugging_face": ("JoinedGeneration",),
     "nescio.ensemble.joining": ("Ensemble",),
+    "nescio.ensemble.listed": ("byte_beam",),
+    "nescio.ensemble.member_scores": (
+        "member_scores",
+        "rule_logp",
+    ),
+    "nescio.ensemble.particles": (
+        "Swarm",
+        "draw_particles",
+    ),
+    "nescio.ensemble.rejoining": ("Rejoining",),
+    "nescio.ensemble.speculative": (
+        "Drafting",
+        "speculate",
+    ),
+    "nescio.ensemble.telling": (
+        "Telling",
+        "retold",
+        "together_estimates",
+    ),
+    "nescio.ensemble.unwritable": ("Escaping",),
+    "nescio.ensemble.weighting": (
+        "fit_weights",
+        "prompt_weights",
+    ),
     "nescio.errors": ("NescioError",),
     "nescio.evaluation": (
         "Domain",
@@ -375,6 +407,10 @@ _HOMES = {
         "signatures",
     ),
     "nescio.models.encoders": ("encoder",),
+    "nescio.models.marian": (
+        "Translator",
+        "read_translator",
+    ),
     "nescio.outcome": (
         "Estimate",
         "Outcomes",
@@ -413,10 +449,12 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "AdaptiveDraws",
     "AdaptiveRule",
+    "Agreement",
     "AlarmPlan",
     "Alert",
     "Answers",
     "Beam",
+    "ByteContext",
     "ByteView",
     "CalibrationSums",
     "ChannelPlan",
@@ -434,6 +472,7 @@ __all__ = [
     "Detail",
     "DiverseBeam",
     "Domain",
+    "Drafting",
     "Draws",
     "DriftCurve",
     "EmbeddedSimilarity",
@@ -441,6 +480,7 @@ __all__ = [
     "EqualMass",
     "EqualWidth",
     "ErrorByBinCount",
+    "Escaping",
     "Estimate",
     "FitReport",
     "FullVocabularySums",
@@ -448,6 +488,7 @@ __all__ = [
     "HowRead",
     "Imported",
     "Interval",
+    "JoinedGeneration",
     "KernelForm",
     "Limits",
     "LookAhead",
@@ -466,6 +507,7 @@ __all__ = [
     "Question",
     "Recalibrator",
     "Recipe",
+    "Rejoining",
     "ReliabilityDiagram",
     "RiskCoverage",
     "RowStatistics",
@@ -476,12 +518,16 @@ __all__ = [
     "Sorting",
     "Stream",
     "Stretches",
+    "Swarm",
     "Task",
+    "Telling",
     "TemperatureSurvey",
     "TokenEvent",
     "Trace",
     "TraceWriter",
+    "Translator",
     "Truncation",
+    "USUAL_PRUNE",
     "UniqueValues",
     "Window",
     "__version__",
@@ -492,6 +538,7 @@ __all__ = [
     "adaptive_calibration_error",
     "adaptive_stream",
     "agreement",
+    "agreement_beam",
     "agreement_transfer",
     "alarm",
     "alarm_share",
@@ -523,6 +570,7 @@ __all__ = [
     "brier_decomposition",
     "brier_score",
     "by_group",
+    "byte_beam",
     "calibration_errors_by_class",
     "calibration_refinement",
     "capitals",
@@ -560,6 +608,7 @@ __all__ = [
     "divergence",
     "diverse_beam_search",
     "diversity",
+    "draw_particles",
     "eccentricity",
     "eigenvalue_uncertainty",
     "encoder",
@@ -582,6 +631,7 @@ __all__ = [
     "first_second_distance",
     "fit_calibrator",
     "fit_look_ahead",
+    "fit_weights",
     "full_vocabulary_calibration_error",
     "generate",
     "generated",
@@ -620,6 +670,7 @@ __all__ = [
     "maximum_calibration_error",
     "mean_confidence",
     "means_over_questions",
+    "member_scores",
     "memory_curve",
     "miller_madow_entropy",
     "minimum_bayes_risk",
@@ -639,6 +690,7 @@ __all__ = [
     "prediction_rejection_ratio",
     "predictive_entropy",
     "probability_quality",
+    "prompt_weights",
     "rate_curves",
     "read_alarm",
     "read_continuations",
@@ -650,12 +702,15 @@ __all__ = [
     "read_samples",
     "read_task",
     "read_traces",
+    "read_translator",
     "reliability_diagram",
     "renyi_entropy",
     "resampled_means",
+    "retold",
     "risk_coverage_curve",
     "root_mean_square_calibration_error",
     "row_statistics",
+    "rule_logp",
     "sample",
     "sample_adaptively",
     "sample_curve",
@@ -680,6 +735,7 @@ __all__ = [
     "smooth_reliability",
     "soft_nearest_neighbour_entropy",
     "spans",
+    "speculate",
     "spline",
     "squared_kernel_calibration_error",
     "stated_error",
@@ -695,6 +751,7 @@ __all__ = [
     "temperature",
     "temperature_survey",
     "thresholded_adaptive_calibration_error",
+    "together_estimates",
     "token_sar",
     "top_label_conditional_calibration_error",
     "total_surprisal",
@@ -709,6 +766,7 @@ __all__ = [
     "venn_abers",
     "verbalised_confidence",
     "vocabulary_of",
+    "watched",
     "wilson_interval",
     "with_examples",
     "write_alarm",
@@ -983,8 +1041,28 @@ if TYPE_CHECKING:
     from nescio.drift.rate import entropy_rate_per_byte as entropy_rate_per_byte
     from nescio.drift.rate import rate_curves as rate_curves
     from nescio.drift.rate import surprise_score as surprise_score
+    from nescio.drift.watched import watched as watched
+    from nescio.ensemble.agreed import Agreement as Agreement
+    from nescio.ensemble.agreement import agreement_beam as agreement_beam
+    from nescio.ensemble.byte_context import ByteContext as ByteContext
+    from nescio.ensemble.byte_view import USUAL_PRUNE as USUAL_PRUNE
     from nescio.ensemble.byte_view import ByteView as ByteView
+    from nescio.ensemble.hugging_face import JoinedGeneration as JoinedGeneration
     from nescio.ensemble.joining import Ensemble as Ensemble
+    from nescio.ensemble.listed import byte_beam as byte_beam
+    from nescio.ensemble.member_scores import member_scores as member_scores
+    from nescio.ensemble.member_scores import rule_logp as rule_logp
+    from nescio.ensemble.particles import Swarm as Swarm
+    from nescio.ensemble.particles import draw_particles as draw_particles
+    from nescio.ensemble.rejoining import Rejoining as Rejoining
+    from nescio.ensemble.speculative import Drafting as Drafting
+    from nescio.ensemble.speculative import speculate as speculate
+    from nescio.ensemble.telling import Telling as Telling
+    from nescio.ensemble.telling import retold as retold
+    from nescio.ensemble.telling import together_estimates as together_estimates
+    from nescio.ensemble.unwritable import Escaping as Escaping
+    from nescio.ensemble.weighting import fit_weights as fit_weights
+    from nescio.ensemble.weighting import prompt_weights as prompt_weights
     from nescio.errors import NescioError as NescioError
     from nescio.evaluation import Domain as Domain
     from nescio.evaluation import Question as Question
@@ -1076,6 +1154,8 @@ if TYPE_CHECKING:
     from nescio.lens import signature as signature
     from nescio.lens import signatures as signatures
     from nescio.models.encoders import encoder as encoder
+    from nescio.models.marian import Translator as Translator
+    from nescio.models.marian import read_translator as read_translator
     from nescio.outcome import Estimate as Estimate
     from nescio.outcome import Outcomes as Outcomes
     from nescio.outcome import Predictions as Predictions

@@ -90,7 +90,9 @@ def test_a_trace_is_watched_while_it_is_drawn(
         assert (found["stop"] == "alarm") == (found["alarm"]["alert"] is not None)
         stops[found["stop"]] = seed
     assert set(stops) == {"alarm", "length"}
-    assert run([*drawn, "--seed", str(stops["alarm"])]) == 0
+    page = tmp_path / "answer.html"
+    assert run([*drawn, "--seed", str(stops["alarm"]), "--html", str(page)]) == 0
+    assert "where healthy answers stay" in page.read_text(encoding="utf-8")
     said, _ = capsys.readouterr()
     assert "alarm at token" in said
     assert "smoothed entropy" in said

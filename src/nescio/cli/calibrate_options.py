@@ -20,7 +20,7 @@ Model = Annotated[
         "--model",
         "-m",
         help="Run a model instead of reading FILE: a catalogue name, "
-        "hf:DIRECTORY-OR-ID, table:FILE or a server.",
+        "hf:DIRECTORY-OR-ID, table:FILE, ensemble:A+B, bytes:A or a server.",
     ),
 ]
 TaskName = Annotated[

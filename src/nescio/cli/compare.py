@@ -41,7 +41,8 @@ Models = Annotated[
         "--model",
         "-m",
         help="Given twice: the reference, then the other model. A catalogue name, "
-        "hf:DIRECTORY-OR-ID or table:FILE, with options: smollm2,precision=bf16.",
+        "hf:DIRECTORY-OR-ID, table:FILE, ensemble:A+B or bytes:A, with options: "
+        "smollm2,precision=bf16.",
     ),
 ]
 Engines = Annotated[
@@ -162,7 +163,7 @@ def _show(found: Comparison, unit: Unit, *, as_json: bool) -> None:
         out.print(visible(line))
     out.print(_what(found))
     out.print(summary_table(headline(estimates)))
-    _show_percentiles(estimates, unit.value)
+    _show_percentiles(estimates, unit.value, f"of the {found.reference.symbol}s")
 
 
 def _what(found: Comparison) -> str:
@@ -173,15 +174,16 @@ def _what(found: Comparison) -> str:
             f"vocabularies share, {counts['scored_bytes']:,} bytes; differences are "
             "other minus reference"
         )
+    what = f"{found.reference.symbol}s"
     infinite = counts["infinite_kl"]
     beside = f", infinite KL divergence at {infinite:,}" if infinite else ""
     return (
-        f"{counts['scored_tokens']:,} tokens{beside}; ratios are other over reference, "
+        f"{counts['scored_tokens']:,} {what}{beside}; ratios are other over reference, "
         "differences other minus reference, kl_divergence KL(reference || other)"
     )
 
 
-def _show_percentiles(estimates: Mapping[str, Estimate], unit: str) -> None:
+def _show_percentiles(estimates: Mapping[str, Estimate], unit: str, what: str) -> None:
     from rich.table import Table
 
     from nescio.report.compare_numbers import percentile_cells
@@ -190,7 +192,7 @@ def _show_percentiles(estimates: Mapping[str, Estimate], unit: str) -> None:
     if not rows:
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="")
-    for head in ("of the tokens", f"kl_divergence, {unit}", "delta_p"):
+    for head in (what, f"kl_divergence, {unit}", "delta_p"):
         table.add_column(head, overflow="fold")
     for row in rows:
         table.add_row(*row)

@@ -167,8 +167,10 @@ def _rates(found: GroupSummary) -> tuple[str, str, str]:
 
     if not found.estimates:
         return "–", "–", "–"
-    rate, perplexity = found.estimates["bits_per_byte"], found.estimates["perplexity"]
-    return value_text(rate), interval_text(rate), value_text(perplexity)
+    rate = found.estimates["bits_per_byte"]
+    perplexity = found.estimates.get("perplexity")  # none where tokens are bytes
+    shown = "–" if perplexity is None else value_text(perplexity)
+    return value_text(rate), interval_text(rate), shown
 
 
 def write_csv(path: Path, found: CorpusSummary) -> None:

@@ -96,19 +96,25 @@ def lens(
     _show(found, unit, by=by, as_json=as_json, html=html, seed=seed)
 
 
+_LACKING = {
+    "endpoint": "a server does not show",
+    "table": "a table does not have",
+    "ensemble": "several models do not share",
+    "bytes": "a model read byte by byte does not show",
+}
+
+
 def _loaded(name: str, accept_license: bool) -> Any:
     """The model on the engine that shows its layers.
 
     Raises:
-        CapabilityError: a server or a table, which has none.
+        CapabilityError: a server, a table or several models, which have none.
     """
     from nescio.specification import parse_specification
 
     kind = parse_specification(name).kind
-    if kind in ("endpoint", "table"):
-        what = (
-            "a server does not show" if kind == "endpoint" else "a table does not have"
-        )
+    if kind in _LACKING:
+        what = _LACKING[kind]
         raise CapabilityError(
             f"the layer lens needs the layers of a network, which {what}: {name}; name "
             "a local model"

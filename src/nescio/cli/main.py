@@ -17,6 +17,7 @@ from nescio.cli import (
     demo,
     doctor,
     drift,
+    ensemble,
     explain,
     import_file,
     lens,
@@ -47,6 +48,7 @@ app.command(name="sample")(sample.sample)
 app.command(name="ask")(ask.ask)
 app.command(name="consistency")(consistency.consistency)
 app.command(name="compare")(compare.compare)
+app.command(name="ensemble")(ensemble.ensemble)
 app.command(name="calibrate")(calibrate.calibrate)
 app.add_typer(recalibrate.app, name="recalibrate")
 app.command(name="import")(import_file.import_stored)

@@ -37,6 +37,7 @@ def list_models(as_json: AsJson = False) -> None:
     from rich.table import Table
 
     table = Table("name", "parameters", "vocabulary", "licence", "installed", "size")
+    table.columns[0].overflow = "fold"  # a name is never cut off
     for column in (1, 2, 5):
         table.columns[column].justify = "right"
     for item in items:
@@ -147,7 +148,7 @@ def remove(name: Name, as_json: AsJson = False) -> None:
 
 
 def _shown(field: str, value: Any) -> str:
-    if value is None or value == []:
+    if value is None or value in ([], {}):
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"

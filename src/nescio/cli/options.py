@@ -60,8 +60,10 @@ ModelName = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="A catalogue name, hf:DIRECTORY-OR-ID, table:FILE or a server, "
-        "http://HOST/v1#NAME, with options: smollm2,precision=bf16.",
+        help="A catalogue name, hf:DIRECTORY-OR-ID, table:FILE, a server, "
+        "http://HOST/v1#NAME, or models joined byte by byte, ensemble:A+B,rule=product "
+        "(bytes:A: one by itself), with options: smollm2,precision=bf16; those of a "
+        "member in brackets: ensemble:[A,precision=bf16]+B.",
     ),
 ]
 EngineName = Annotated[

@@ -16,6 +16,7 @@ from nescio.units import convert_factor
 from nescio.visible import visible
 
 if TYPE_CHECKING:
+    from nescio.drift.watched import Watched
     from nescio.outcome import Estimate
     from nescio.report import Painter
     from nescio.trace import Trace
@@ -82,13 +83,20 @@ class DrawnTokens(Protocol):
         ...
 
 
-def show(found: Trace, shown: Shown, *, more: Mapping[str, Any] | None = None) -> None:
+def show(
+    found: Trace,
+    shown: Shown,
+    *,
+    more: Mapping[str, Any] | None = None,
+    watched: Watched | None = None,
+) -> None:
     """Print the summary of a trace, or its JSON, and write its files.
 
     Args:
         found: the trace.
         shown: how.
         more: further fields of the JSON object.
+        watched: what an alarm saw of it, for the page.
     """
     from nescio.report import estimates_json, summary_table, trace_page, trace_picture
     from nescio.trace import write_traces
@@ -97,7 +105,7 @@ def show(found: Trace, shown: Shown, *, more: Mapping[str, Any] | None = None) -
     if shown.out is not None:
         write_atomically(shown.out, lambda p: write_traces(p, [found]))
     if shown.html is not None:
-        page = trace_page(found, estimates, unit=shown.unit.value)
+        page = trace_page(found, estimates, unit=shown.unit.value, watched=watched)
         write_atomically(shown.html, lambda p: p.write_text(page, encoding="utf-8"))
     if shown.svg is not None:
         by, unit = shown.by.value, shown.unit.value
@@ -167,15 +175,17 @@ def paint_stream(tokens: Any, shown: Shown) -> Trace:
     finally:
         painter.close()
     _legend(painter, shown, known=bool(known), least=bounded)
+    found = drawn.trace
     mean, high = _means(known) if known else (None, None)
     status = running(
         mean,
         high=high if bounded else None,
         tokens=len(known),
         unit=shown.unit.value,
+        symbol=found.origin.symbol,
     )
     console().print(status)
-    return drawn.trace
+    return found
 
 
 def _legend(painter: Painter, shown: Shown, *, known: bool, least: bool) -> None:

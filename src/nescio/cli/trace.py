@@ -26,7 +26,13 @@ from nescio.cli.options import (
     progress,
 )
 from nescio.cli.showing import Shown, paint, paint_stream, show
-from nescio.cli.watching import AlarmFile, alarm_from, alarm_json, say_alarm
+from nescio.cli.watching import (
+    AlarmFile,
+    alarm_from,
+    alarm_json,
+    say_alarm,
+    seen_by,
+)
 from nescio.errors import EndpointError, InvalidInput
 
 __all__ = ["trace"]
@@ -97,7 +103,7 @@ def trace(
         decoding = drawing.decoding(max_tokens, temperature, **cut, stop=stop, top=top)
         watched = {"chat": chat, "alarm": watcher}
         found, more = _generate(reader(), prompt, decoding, watched, shown=shown)
-    show(found, shown, more=more)
+    show(found, shown, more=more, watched=seen_by(watcher, found, html))
 
 
 def _refuse(options: str, given: bool, owner: str) -> None:

@@ -12,7 +12,7 @@ from nescio.cli.options import Unit, console
 from nescio.units import convert_factor
 from nescio.visible import visible
 
-__all__ = ["AlarmFile", "alarm_from", "alarm_json", "say_alarm"]
+__all__ = ["AlarmFile", "alarm_from", "alarm_json", "say_alarm", "seen_by"]
 
 AlarmFile = Annotated[
     Path | None,
@@ -35,6 +35,15 @@ def alarm_from(path: Path | None) -> Any:
     from nescio.drift.alarm_files import read_alarm
 
     return read_alarm(path)
+
+
+def seen_by(alarm: Any, found: Any, page: Path | None) -> Any:
+    """What an alarm saw of an answer, if a page is to show it."""
+    if alarm is None or page is None:
+        return None
+    from nescio.drift.watched import watched
+
+    return watched(found, alarm)
 
 
 def alarm_json(tokens: Any) -> dict[str, Any]:

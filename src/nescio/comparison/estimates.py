@@ -30,6 +30,8 @@ from nescio.comparison.texts import Compared, Side, Stretches
 from nescio.errors import NotEnoughData
 from nescio.information import bits_per_byte, bits_per_byte_difference, perplexity
 from nescio.outcome import Estimate, Recipe
+from nescio.trace import Origin
+from nescio.trace.symbols import unit_per
 
 __all__ = ["PERCENTILES", "stretch_estimates", "token_estimates"]
 
@@ -171,7 +173,8 @@ def token_estimates(texts: Sequence[Compared], asked: Asked) -> dict[str, Estima
     """Of two models with one vocabulary: all of the table.
 
     What is undefined (a ratio of two infinite perplexities, the correlation of
-    something that does not vary) is left out.
+    something that does not vary) is left out, and so are perplexities where a token is
+    a byte.
     """
     table = _Table(texts, asked)
     found = {
@@ -206,7 +209,20 @@ def token_estimates(texts: Sequence[Compared], asked: Asked) -> dict[str, Estima
     limits = table.limits(lambda: share_limits(same, asked))
     value = math.fsum(x for part in same for x in part.tolist()) / sum(map(len, same))
     share = table.estimate(_Named("same_top_share", "1"), value, limits, _WILSON)
-    return found | {"same_top_share": share}
+    return _named_by_symbol(found | {"same_top_share": share}, texts[0].reference)
+
+
+def _named_by_symbol(
+    found: Mapping[str, Estimate], origin: Origin
+) -> dict[str, Estimate]:
+    """Per byte what is called per token, where a token is a byte."""
+    if origin.symbol == "token":
+        return dict(found)
+    return {
+        name: replace(estimate, unit=unit_per(estimate.unit, origin.symbol))
+        for name, estimate in found.items()
+        if "perplexity" not in name
+    }
 
 
 def stretch_estimates(texts: Sequence[Stretches], asked: Asked) -> dict[str, Estimate]:

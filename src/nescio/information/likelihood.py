@@ -37,6 +37,7 @@ from nescio.information.pooling import (
 )
 from nescio.outcome import Estimate, Recipe
 from nescio.trace import Trace
+from nescio.trace.symbols import PER_TOKEN
 
 __all__ = [
     "LIKELIHOOD_MEASURES",
@@ -317,7 +318,9 @@ def summary(
     """Every measure of the family that these traces allow, by name.
 
     ``entropy_rate`` is missing where a trace has no entropies and no bounds of them,
-    the rates per byte and per character where the text spells nothing.
+    the rates per byte and per character where the text spells nothing. Where a token is
+    a byte (a model read byte by byte), ``entropy_rate`` is per byte, and what else is
+    per token is missing.
 
     Args:
         traces, level, seed, resamples, segments: as for `bits_per_byte`.
@@ -331,7 +334,8 @@ def summary(
         ['bits_per_byte', 'bits_per_character']
     """
     counted = counted_texts(traces, segments)
-    left_out: set[str] = set()
+    by_bytes = counted[0][0].origin.symbol == "byte"
+    left_out: set[str] = set(PER_TOKEN if by_bytes else ())
     if not all(_has_entropy(trace) for trace, _ in counted):
         left_out.add("entropy_rate")
     if not any(trace.byte_counts[mask].any() for trace, mask in counted):

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from nescio.errors import InvalidInput, NotEnoughData
 from nescio.outcome import Estimate, Recipe
 from nescio.trace import Trace
+from nescio.trace.symbols import unit_per
 from nescio.trace.trace import SEGMENTS
 from nescio.uncertainty import (
     MINIMUM_UNITS,
@@ -112,13 +113,16 @@ def pooled_rate(rate: Rate, traces: Traces, how: How) -> Estimate:
             f"{rate.name}: the {len(tokens)} tokens that count spell nothing (control "
             "tokens only), so there is nothing to divide by; use bits_per_token"
         )
+    symbol = counted[0][0].origin.symbol
     found = interval_of_ratio(parts, how)
+    if isinstance(found, str):
+        found = found.replace("token", symbol)
     several = len(counted) > 1
     settings = settings_of(counted, traces, how.segments)
     estimate = Estimate(
         rate.name,
         total / divisor,
-        rate.unit,
+        unit_per(rate.unit, symbol),
         len(tokens),
         "confidence",
         population_of_the_interval(found, several=several),
@@ -156,7 +160,7 @@ def pooled_bounds(low: Rate, high: Rate, traces: Traces, how: How) -> Estimate:
     certain = Estimate(
         low.name,
         None,
-        low.unit,
+        below.unit,
         below.n,
         "bound",
         population_of(counted),

@@ -85,7 +85,7 @@ def comparison_page(
 {_facts(comparison)}
 </header>
 {estimates_table(headline(estimates))}
-{_percentiles(percentile_cells(estimates), unit)}
+{_percentiles(percentile_cells(estimates), unit, comparison.reference.symbol)}
 <main>
 {_switch(shown)}
 <section class="reading">
@@ -137,10 +137,11 @@ def _facts(comparison: Comparison) -> str:
     ]
     if comparison.same_vocabulary:
         tokens = f"{counts['tokens']:,}, {counts['scored_tokens']:,} scored by both"
-        facts.append(("tokens", tokens))
+        facts.append((f"{comparison.reference.symbol}s", tokens))
         infinite = counts["infinite_kl"]
         if infinite:
-            facts.append(("infinite KL(A‖B)", f"at {infinite:,} tokens"))
+            where = f"at {infinite:,} {comparison.reference.symbol}s"
+            facts.append(("infinite KL(A‖B)", where))
     else:
         cut = f"{counts['tokens_reference']:,} by A, {counts['tokens_other']:,} by B"
         facts.append(("tokens", cut))
@@ -156,10 +157,10 @@ def _described(origin: Origin) -> str:
     return f"{origin.model} ({origin.engine}, {origin.precision})"
 
 
-def _percentiles(rows: Sequence[tuple[str, ...]], unit: str) -> str:
+def _percentiles(rows: Sequence[tuple[str, ...]], unit: str, symbol: str) -> str:
     if not rows:
         return ""
-    heads = ("of the tokens", f"KL(A‖B), {unit}", "Δp, B minus A")
+    heads = (f"of the {symbol}s", f"KL(A‖B), {unit}", "Δp, B minus A")
     head = "".join(f'<th scope="col">{safe(title)}</th>' for title in heads)
     body = "".join(
         f'<tr><th scope="row">{safe(label)}</th>'
@@ -219,7 +220,7 @@ def _chart(text: Compared | Stretches, unit: str) -> str:
     scored = np.flatnonzero(text.scored)
     where = slice(int(scored[0]), int(scored[-1]) + 1)
     window = max(w for w in _WINDOWS if w <= max(8, len(scored) // 12))
-    what = "token" if isinstance(text, Compared) else "stretch"
+    what = text.reference.symbol if isinstance(text, Compared) else "stretch"
     lines = [(f"B minus A, mean of {window}", text.difference, "surprisal")]
     if isinstance(text, Compared):
         lines.append((f"KL(A‖B), mean of {window}", text.kl_forward, "entropy"))

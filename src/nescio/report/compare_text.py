@@ -147,7 +147,7 @@ def _token_data(
     scored = text.scored.tolist()
     seen = zip(text.context_used.tolist(), scored, strict=True)
     return {
-        "noun": "token",
+        "noun": text.reference.symbol,
         "id": text.token_ids.tolist(),
         "context": [count if there else None for count, there in seen],
         "probability": _arrows(*pairs),

@@ -52,7 +52,8 @@
       pairs.push(["rank", data.rank[token].toLocaleString("en")]);
     if (data.context[token] !== null) {
       const count = data.context[token];
-      pairs.push(["context used", `${count.toLocaleString("en")} tokens`]);
+      const what = `${data.noun || "token"}s`;
+      pairs.push(["context used", `${count.toLocaleString("en")} ${what}`]);
     }
     return element("dl", pairs.map(([name, value]) =>
       element("div", [element("dt", name), element("dd", value)])));

@@ -21,6 +21,7 @@ from nescio.palette import FULL_SCALE_NATS, shade
 from nescio.plot.scale import tick_labels, ticks
 from nescio.report.numbers import interval_text, kind_text, unit_text, value_text
 from nescio.report.trace_chart import By
+from nescio.trace.symbols import Symbol
 from nescio.units import INFORMATION_UNITS, NATS_PER, convert_factor
 from nescio.visible import visible, visible_bytes
 
@@ -168,6 +169,7 @@ def running(
     tokens: int,
     unit: str = "bits",
     high: float | int | None = None,
+    symbol: Symbol = "token",
 ) -> str:
     """The status while text is generated: the entropy rate so far.
 
@@ -177,6 +179,7 @@ def running(
         unit: ``"bits"`` or ``"nats"``.
         high: where only bounds are known, the mean of the upper ones (inf: there is
             none); ``mean`` is then that of the lower ones.
+        symbol: what a token is.
 
     Raises:
         InvalidInput: another unit.
@@ -194,8 +197,8 @@ def running(
         shown = f"{mean * factor:.2f}"
     else:
         shown = _between(mean * factor, high * factor)
-    word = "token" if tokens == 1 else "tokens"
-    return f"entropy rate {shown} {unit}/token over {tokens:,} {word}"
+    word = symbol if tokens == 1 else f"{symbol}s"
+    return f"entropy rate {shown} {unit}/{symbol} over {tokens:,} {word}"
 
 
 def _between(low: float | int, high: float | int) -> str:

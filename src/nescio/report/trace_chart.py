@@ -56,7 +56,8 @@ def trace_chart(
     window = max(w for w in _WINDOWS if w <= max(8, len(scored) // 12))
     positions = np.arange(shown.start, shown.stop)
     thin, bold, cut = [], [], False
-    each = "each token" if trace.entropy_low is None else "each token, entropy at least"
+    what = trace.origin.symbol
+    each = f"each {what}" + ("" if trace.entropy_low is None else ", entropy at least")
     for name in ("surprisal", "entropy"):
         bounded = name == "entropy" and trace.entropy is None
         values = trace.entropy_low if bounded else getattr(trace, name)
@@ -77,8 +78,8 @@ def trace_chart(
         cut = cut or bool(np.isinf(held["mean"]).any())
     return line_chart(
         thin + bold,
-        x_label="token",
-        y_label=f"{unit} per token" + (f", ▲ above {_TOP[unit]:.0f}" if cut else ""),
+        x_label=what,
+        y_label=f"{unit} per {what}" + (f", ▲ above {_TOP[unit]:.0f}" if cut else ""),
         width=width,
         height=height,
         band=_entropy_band(trace, shown, unit=unit, window=window),

@@ -51,6 +51,7 @@ def page_data(trace: Trace, units: Sequence[Span], *, unit: str) -> dict[str, An
     tokens = range(len(trace))
     return {
         "unit": unit,
+        "noun": trace.origin.symbol,
         "levels": LEVELS,
         "units": [span.last - span.first for span in units],
         "text": [trace.token_text(token) or "∅" for token in tokens],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from nescio.drift.watched import Watched
 from nescio.errors import InvalidInput
 from nescio.outcome import Estimate
 from nescio.outcome.estimate import nescio_version
@@ -13,6 +14,7 @@ from nescio.report.style import script, style_sheet
 from nescio.report.trace_chart import has_entropy, trace_chart
 from nescio.report.trace_data import json_island, page_data
 from nescio.report.trace_text import heat_map
+from nescio.report.trace_watched import alarm_note, watched_chart
 from nescio.trace import Trace, units
 from nescio.units import INFORMATION_UNITS
 
@@ -39,6 +41,7 @@ def trace_page(
     unit: str = "bits",
     title: str | None = None,
     links: Mapping[str, str] | None = None,
+    watched: Watched | None = None,
 ) -> str:
     """A complete HTML document: the text shaded by surprise, its numbers, a chart.
 
@@ -51,6 +54,7 @@ def trace_page(
         unit: of the numbers per token, ``"bits"`` or ``"nats"``.
         title: of the page; None names the model.
         links: title to address of pages that belong with this one.
+        watched: what an alarm saw of it: the healthy band, the alarm, repetitions.
 
     Raises:
         InvalidInput: another unit.
@@ -67,7 +71,7 @@ def trace_page(
     shown = units(trace)
     name = title if title is not None else f"What {trace.origin.model} expected"
     summary = estimates_table(estimates) if estimates else ""
-    text = heat_map(trace, shown)
+    text, what = heat_map(trace, shown, watched), trace.origin.symbol
     data = json_island(page_data(trace, shown, unit=unit))
     return f"""<!doctype html>
 <html lang="en">
@@ -84,21 +88,20 @@ def trace_page(
 <body>
 <header>
 <h1>{safe(name)}</h1>
-{_facts(trace)}
-{_navigation(links or {}, name)}
+{_facts(trace)}{_navigation(links or {}, name)}
 </header>
 {summary}
 <main>
 {_switch(trace)}
 <section class="reading">
-{_toolbar(trace, unit)}
-<div id="text" tabindex="0" role="group" aria-label="the text, token by token; \
+{_toolbar(trace, unit)}{alarm_note(watched)}
+<div id="text" tabindex="0" role="group" aria-label="the text, {what} by {what}; \
 arrow keys move" dir="auto" translate="no">{text}{_stop(trace)}</div>
-{_key(trace, text)}
+{_key(trace, text, watched)}
 </section>
 <aside>
-{_figure(trace, unit)}
-<div id="card" aria-live="polite"><p class="hint">Point at a token or at the chart, \
+{_figure(trace, unit, watched)}
+<div id="card" aria-live="polite"><p class="hint">Point at a {what} or at the chart, \
 or use the arrow keys in the text, to see what the model expected there.</p></div>
 </aside>
 </main>
@@ -138,7 +141,7 @@ def _facts(trace: Trace) -> str:
         ("engine", origin.engine),
         ("precision", origin.precision),
         ("conditioned on", "nothing" if before is None else before),
-        ("tokens", tokens),
+        *([("tokens", tokens)] if origin.symbol == "token" else []),
         ("bytes", f"{len(trace.buffer):,}"),
     ]
     if trace.stop is not None:
@@ -162,7 +165,8 @@ def _switch(trace: Trace) -> str:
 
 
 def _toolbar(trace: Trace, unit: str) -> str:
-    labels, captions = "", "<b>surprisal</b>: how unexpected each token was"
+    what = trace.origin.symbol
+    labels, captions = "", f"<b>surprisal</b>: how unexpected each {what} was"
     captions = f'<p class="caption surprisal">{captions}</p>'
     if has_entropy(trace):
         least = ""
@@ -174,7 +178,7 @@ def _toolbar(trace: Trace, unit: str) -> str:
         )
         captions += (
             '<p class="caption entropy"><b>entropy</b>: how unsure the model was '
-            f"before each token{least}</p>"
+            f"before each {what}{least}</p>"
         )
     return (
         f'<div class="toolbar">{labels}{scale_bar(unit=unit, width=280)}</div>'
@@ -188,10 +192,14 @@ def _stop(trace: Trace) -> str:
     return f'<span class="stop">{STOPS[trace.stop]}</span>'
 
 
-def _key(trace: Trace, text: str) -> str:
+def _key(trace: Trace, text: str, watched: Watched | None) -> str:
     """What the text's other looks mean, as far as they occur."""
     control = any(trace.labels) or bool((trace.byte_counts == 0).any())
+    repeats = watched is not None and bool(watched.repeats.any())
+    off = watched is not None and watched.token is not None
     meanings = [
+        (off, '<i class="off">framed</i>: set the alarm off'),
+        (repeats, '<i class="again">underlined</i>: came just so not long before'),
         (not trace.scored.all(), '<i class="grey">grey</i>: not scored'),
         (bool((trace.segment == 0).any()), '<i class="dotted">dotted</i>: prompt'),
         (control, '<i class="boxed">boxed</i>: control token'),
@@ -202,9 +210,11 @@ def _key(trace: Trace, text: str) -> str:
     return f'<ul class="key">{listed}</ul>' if listed else ""
 
 
-def _figure(trace: Trace, unit: str) -> str:
-    chart = trace_chart(trace, unit=unit, width=420, height=300)
-    return f"<figure>{chart}</figure>" if chart else ""
+def _figure(trace: Trace, unit: str, watched: Watched | None) -> str:
+    charts = [trace_chart(trace, unit=unit, width=420, height=300)]
+    if watched is not None:
+        charts.append(watched_chart(trace, watched, unit=unit, width=420, height=220))
+    return "".join(f"<figure>{chart}</figure>" for chart in charts if chart)
 
 
 def _origin(trace: Trace) -> str:

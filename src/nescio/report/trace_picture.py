@@ -83,7 +83,7 @@ def trace_picture(
         + drawn,
         width=width,
         height=bottom + 12,
-        label=f"{by} of each token, {trace.origin.model}",
+        label=f"{by} of each {trace.origin.symbol}, {trace.origin.model}",
         font_family=SANS,
     )
 
@@ -201,7 +201,7 @@ def _head(trace: Trace, by: By, unit: str, width: float | int) -> str:
     """The model's name, what is shown, and the scale: beside them, or below."""
     name = {"font_weight": "600", "font_size": 15, "fill": INK_HEX}
     least = " at least" if by == "entropy" and trace.entropy is None else ""
-    what = f"{by}{least}, {unit} per token"
+    what = f"{by}{least}, {unit} per {trace.origin.symbol}"
     bar = scale_bar(unit=unit, width=300)
     place = (width - 314, 20) if width >= _ONE_ROW else (_MARGIN - 8, 64)
     return (

@@ -9,6 +9,7 @@ from itertools import groupby
 
 import numpy as np
 
+from nescio.drift.watched import Watched
 from nescio.plot.colours import level
 from nescio.trace import Span, Trace
 from nescio.trace.trace import ROLES, SEGMENTS
@@ -26,11 +27,12 @@ __all__ = [
 _KEPT_SPACE = re.compile(r"(?<=\s) ")
 
 
-def heat_map(trace: Trace, units: Sequence[Span]) -> str:
+def heat_map(trace: Trace, units: Sequence[Span], seen: Watched | None = None) -> str:
     """Each unit as a ``mark`` inside the stretch of the conversation it belongs to.
 
     A mark's classes: ``s0`` to ``s48`` its shade by surprisal, ``e0`` to ``e48`` by
-    entropy, ``u`` unscored, ``c`` a control token.
+    entropy, ``u`` unscored, ``c`` a control token; and where an alarm has ``seen`` the
+    answer, ``r`` repeated, ``off`` what set it off.
     """
     runs = groupby(
         zip(units, running_texts(trace, units), strict=True),
@@ -38,7 +40,7 @@ def heat_map(trace: Trace, units: Sequence[Span]) -> str:
     )
     return "".join(
         f'<span class="run {part.split()[0]}" data-part="{part}">'
-        f"{''.join(_mark(trace, unit, text) for unit, text in run)}</span>"
+        f"{''.join(_mark(trace, unit, text, seen) for unit, text in run)}</span>"
         for part, run in runs
     )
 
@@ -86,7 +88,7 @@ def unit_entropy(trace: Trace, unit: Span) -> float | None:
     return float(values[unit.first : unit.last].astype(np.float64).mean())
 
 
-def _mark(trace: Trace, unit: Span, text: str) -> str:
+def _mark(trace: Trace, unit: Span, text: str, seen: Watched | None) -> str:
     entropy = level(unit_entropy(trace, unit))
     surprisal = level(unit.surprisal)
     classes = ["u" if surprisal is None else f"s{surprisal}"]
@@ -94,5 +96,9 @@ def _mark(trace: Trace, unit: Span, text: str) -> str:
         classes.append(f"e{entropy}")
     if is_control(trace, unit):
         classes.append("c")
+    if seen is not None and seen.repeats[unit.first : unit.last].any():
+        classes.append("r")
+    if seen is not None and seen.token in range(unit.first, unit.last):
+        classes.append("off")
     escaped = html.escape(text, quote=False)
     return f'<mark class="{" ".join(classes)}">{escaped}</mark>'
