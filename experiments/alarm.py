@@ -51,6 +51,7 @@ from _alarm_telling import (
     expected_count,
 )
 from _calibration_telling import PROJECT, all_told, write
+from _precision import usual_precision
 
 import nescio
 from nescio.drift.alarm import AlarmPlan, fit
@@ -63,7 +64,7 @@ from nescio.plot.colours import LINES, MUTED
 from nescio.plot.curve import Curve, curve_chart
 from nescio.plot.panel import straight_axis
 
-MODEL, PRECISION = "smollm2", "bf16"
+MODEL, PRECISION = "smollm2", usual_precision()
 RESULT = "alarm_runs.json"
 RATE, SMALL_RATE = 0.05, 0.01
 POPULATION = "openings of paragraphs of wikitext-2"

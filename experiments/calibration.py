@@ -25,12 +25,13 @@ from typing import Any
 from _calibration_tasks import tasks_run
 from _calibration_telling import PROJECT, SEED, Size, write
 from _calibration_tokens import TEMPERATURES, WINDOW, tokens_run
+from _precision import usual_precision
 
 import nescio
 from nescio import Outcomes
 
 MODELS = ("smollm2", "gemma3-270m")
-PRECISION = "bf16"
+PRECISION = usual_precision()
 RESULT = "calibration_runs.json"
 FULL = Size(characters=5000, documents=60, questions=400, trial=60)
 QUICK = Size(characters=1200, documents=12, questions=40, trial=20)

@@ -27,11 +27,12 @@ from typing import Any
 
 from _calibration_telling import PROJECT, SEED, write
 from _consistency_sampling import Asked, Sampler, candidates
+from _precision import usual_precision
 
 import nescio
 
 MODELS = ("smollm2", "gemma3-270m")
-PRECISION = "bf16"
+PRECISION = usual_precision()
 SAMPLES, QUESTIONS, TRIED = 20, 240, 40
 QUICK_SAMPLES, QUICK_QUESTIONS, QUICK_TRIED = 6, 40, 10
 

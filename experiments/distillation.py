@@ -39,6 +39,7 @@ from _losses_network import (
     settings_of,
     text_parts,
 )
+from _precision import usual_precision
 from torch import Tensor
 
 from nescio.training import Distillation, distillation_loss, forward_kl
@@ -46,7 +47,7 @@ from nescio.training import Distillation, distillation_loss, forward_kl
 TEMPERATURES = (1, 2, 4, 8)
 HARD, SMOLLM2 = "hard labels alone", "smollm2 by bytes"
 ALPHA = 0.9
-SPECIFICATION = "smollm2,precision=bf16"
+SPECIFICATION = f"smollm2,precision={usual_precision()}"
 CHUNK = 20  # rows that smollm2 reads at once
 UNITS = {"bits_per_byte": "bits/byte"}
 

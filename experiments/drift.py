@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from _calibration_telling import PROJECT, all_told, data_folder, told, write
+from _precision import usual_precision
 
 import nescio
 from nescio import Sampling
@@ -48,7 +49,7 @@ from nescio.plot.curve import Curve, curve_chart
 from nescio.plot.panel import straight_axis
 
 MODELS = ("smollm2", "gemma3-270m")
-PRECISION = "bf16"
+PRECISION = usual_precision()
 RESULT = "drift_runs.json"
 SEED = 0
 DECODINGS = {

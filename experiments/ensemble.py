@@ -41,6 +41,7 @@ from _ensemble_rules import (
     weighting_told,
 )
 from _ensemble_texts import Texts, all_texts
+from _precision import usual_precision
 
 import nescio
 from nescio.ensemble.byte_view import USUAL_PRUNE, ByteView
@@ -52,7 +53,7 @@ from nescio.ensemble.member_scores import (
 )
 
 MODELS = ("smollm2", "gemma3-270m")
-PRECISION = "bf16"
+PRECISION = usual_precision()
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from _calibration_telling import PROJECT, SEED, all_told, told, write
 from _learned_figure import differences_figure
 from _learned_table import into_page
 from _learned_tasks import FAMILIES, FULL, QUICK, Size, tasks
+from _precision import usual_precision
 
 import nescio
 from nescio.calibration.means import accuracy, mean_confidence
@@ -51,7 +52,7 @@ from nescio.evaluation.unseen_tasks import (
 
 MODELS = ("smollm2", "gemma3-270m")
 WAYS = ("text", "letter")
-PRECISION = "bf16"
+PRECISION = usual_precision()
 RESULT, FIGURE = "learned_calibrators.json", "learned-calibrators.svg"
 PAGE = "learned-calibrators.md"
 MEASURES = ("log_loss", "brier_score", "expected_calibration_error")

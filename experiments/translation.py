@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 from _calibration_telling import PROJECT, write
+from _precision import usual_precision
 from _translation_data import Pair, pairs
 from _translation_decoding import agreed, byte_rows, greedy, joined
 from _translation_members import (
@@ -55,7 +56,7 @@ from _translation_scores import (
 import nescio
 
 RESULT = "translation_runs.json"
-PRECISION = "bf16"
+PRECISION = usual_precision()
 LANGUAGE_MODELS = ("gemma3-270m", "smollm2")
 RULES = ("mean", "product", "posterior", "switch")
 DIRECTIONS = (("en", "pt"), ("pt", "en"))

@@ -42,7 +42,7 @@ def test_a_small_run_goes_from_end_to_end(
     assert set(TASKS) < set(found["tasks"])
     assert set(TEXTS) < set(found["next tokens"])
     assert len(list(kept.iterdir())) == len(TASKS) + len(TEXTS)
-    assert content["recipe"]["precision"] == "bf16"
+    assert content["recipe"]["precision"] in ("bf16", "f32")
 
 
 @pytest.mark.verify
