@@ -19,7 +19,7 @@ from nescio.errors import (
 )
 from nescio.kernel import log_softmax, pair_statistics
 from nescio.models import openvino_network
-from tests.models.tiny import VOCABULARY, tiny_model, tiny_on_openvino
+from tests.models.tiny import VOCABULARY, needs_bf16, tiny_model, tiny_on_openvino
 
 TOLERANCE = 1e-4
 """Of a log-probability, in float32; random tiny models reach below e^-20."""
@@ -254,6 +254,7 @@ def test_more_tokens_than_the_context_are_refused() -> None:
         model.extend([context], [full[:1]])
 
 
+@needs_bf16
 @pytest.mark.parametrize(
     "architecture", [pytest.param("llama", marks=pytest.mark.verify), "gemma3"]
 )
@@ -278,6 +279,7 @@ def real_text(project: Any) -> str:
     return (project / "README.md").read_text("utf-8")
 
 
+@needs_bf16
 @pytest.mark.parametrize(
     "name",
     [

@@ -22,7 +22,7 @@ from nescio.errors import CapabilityError, InvalidInput, MissingDependency, Unkn
 from nescio.models import openvino_cache, openvino_graph, openvino_loading
 from nescio.models.openvino_runtime import openvino
 from tests.models.test_hugging_face import change_config, saved
-from tests.models.tiny import VOCABULARY
+from tests.models.tiny import VOCABULARY, computes_bf16
 
 TEXT = "Hello, wörld and all who sail in her."
 SAID: list[str] = []
@@ -95,7 +95,8 @@ def test_a_kept_export_is_read_and_not_made_again(
     monkeypatch.setattr(openvino_loading, "exported", no_export)
     load(directory)
     assert not exported_anew()
-    assert load(directory, ",precision=bf16").origin.precision == "bf16"
+    if computes_bf16():
+        assert load(directory, ",precision=bf16").origin.precision == "bf16"
     assert load(directory, ",start=</s>").start == (VOCABULARY - 1,)
 
 

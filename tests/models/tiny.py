@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import pytest
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
@@ -14,14 +15,30 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from nescio.errors import CapabilityError
 from nescio.models.openvino import OpenVinoModel
 from nescio.models.openvino_loading import converted
+from nescio.models.openvino_runtime import check_precision
 from nescio.models.tokenizer import tokenizer_of
 from nescio.models.transformers import TransformersModel
 from nescio.trace import Origin
 
 ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
 VOCABULARY = len(ALPHABET) + 2
+
+
+def computes_bf16() -> bool:
+    """Whether this processor does; elsewhere the engine refuses (and is tested so)."""
+    try:
+        check_precision("bf16")
+    except CapabilityError:
+        return False
+    return True
+
+
+needs_bf16 = pytest.mark.skipif(
+    not computes_bf16(), reason="this processor does not compute in bfloat16"
+)
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
