@@ -81,15 +81,15 @@ class Size:
 
 
 FULL = Size(
-    prompts=100,
+    prompts=60,
     prompt_tokens=32,
     steps=512,
     width=32,
-    batch=25,
+    batch=30,
     tokens_back=(1, 2, 4, 8, 16, 32, 64, 128, 256),
-    texts=60,
+    texts=40,
     positions=12,
-    fitted=40,
+    fitted=30,
     candidates=16,
     ahead_prompts=24,
     ahead_steps=128,
