@@ -15,6 +15,7 @@ import nescio
 from nescio import Decoding, Detail, Draws
 from nescio.decoding.batch import Request, drawn_tokens
 from nescio.errors import InvalidInput, InvalidText, NescioError
+from nescio.kernel import log_softmax
 from tests.models.tiny import tiny_model
 
 PROMPTS = ["ab", "", "abbab", "b", "baab"]
@@ -225,6 +226,32 @@ def test_a_prompt_is_read_once_for_all_its_answers(pieces: Any) -> None:
     stepped = sum(a.token_count - 1 for a in answers.values())
     assert sum(model.runs) == sum(read) + stepped
     assert max(model.rows) == 4
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma3"])
+def test_what_prompts_begin_with_is_read_once(architecture: str) -> None:
+    """Gemma3 looks back over 8 tokens: what had left the window is there again."""
+    model = Counting(tiny_model(architecture))
+    shown = "Question: one and two? Answer: three\n" * 2
+    texts = [shown + "four?", shown + "fourteen?", shown, "six and seven", "six"]
+    prompts = [model.encode(text.encode()) for text in texts]
+    requests = [
+        Request(prompt, np.random.SeedSequence(number))
+        for number, prompt in enumerate(prompts)
+    ]
+    firsts: dict[int, tuple[int, float]] = {}
+    for step in drawn_tokens(model, requests, Decoding(3, batch=2)):
+        found = zip(step.requests, step.token_ids, step.statistics.logp, strict=True)
+        for request, token, logp in found:
+            firsts.setdefault(request, (int(token), float(logp)))
+    # A byte is a token. "four" is shared too, and a prompt's last token is always read;
+    # two words of which the first is short are read again.
+    read = [run for run in model.runs if run != 1]
+    assert read == [len(texts[0]), len("teen?"), len("six and seven"), len("six")]
+    for number, prompt in enumerate(prompts):
+        token, logp = firsts[number]
+        _, (logits,) = model.model.extend([model.open()], [prompt])
+        assert logp == pytest.approx(log_softmax(logits[None])[0, token], abs=1e-4)
 
 
 def test_ended_answers_leave_and_others_take_their_place(pieces: Any) -> None:

@@ -26,6 +26,7 @@ from nescio.trace.trace import Stop
 __all__ = ["Drawn", "PromptRead", "Request", "drawn_tokens", "read_prompt"]
 
 _LEVELS_KEY = (0, 0, 0)  # spawn keys of answers are shorter
+_SHARED_LEAST = 16  # tokens: fewer are read again as fast as they are found
 _JOIN_SHARE = 4  # new answers join when a quarter of the batch is free
 
 
@@ -156,7 +157,7 @@ def drawn_tokens(
             group = list(same)
             prompt = group[0][1].prompt
             if read is None or read.prompt is not prompt:
-                read = read_prompt(model, prompt, group[0][1].context)
+                read = read_prompt(model, prompt, group[0][1].context, last=read)
             rows = np.broadcast_to(read.logits, (len(group), read.logits.shape[1]))
             joined = [
                 _Answer.begun(number, read, request.seed) for number, request in group
@@ -168,13 +169,35 @@ def drawn_tokens(
             return
 
 
-def read_prompt(model: Any, prompt: Int[np.ndarray, " n"], context: Any) -> PromptRead:
-    """A prompt read to its end; a model that reads prompts itself has the context."""
+def read_prompt(
+    model: Any,
+    prompt: Int[np.ndarray, " n"],
+    context: Any,
+    *,
+    last: PromptRead | None = None,
+) -> PromptRead:
+    """A prompt read to its end; a model that reads prompts itself has the context.
+
+    Questions of a task begin alike, with the same examples: what a prompt shares with
+    the ``last`` one is not read again.
+    """
     if context is not None:
         logits = expected_after(context)[None]
         return PromptRead(prompt, context, logits, len(prompt) - context.length)
-    (context,), logits = model.extend([model.open()], [prompt])
+    begun, shared = model.open(), 0
+    if last is not None and not last.before:
+        shared = _shared(last.prompt, prompt)
+        begun = last.context.rewind(shared) if shared else begun
+    (context,), logits = model.extend([begun], [prompt[shared:]])
     return PromptRead(prompt, context, logits.copy())  # an engine may reuse its buffer
+
+
+def _shared(last: Int[np.ndarray, " m"], prompt: Int[np.ndarray, " n"]) -> int:
+    """With how many of the same tokens both begin, the prompt's last left out."""
+    count = min(len(last), len(prompt) - 1)
+    apart = np.flatnonzero(last[:count] != prompt[:count])
+    shared = int(apart[0]) if len(apart) else count
+    return shared if shared >= _SHARED_LEAST else 0
 
 
 def _drawn(
