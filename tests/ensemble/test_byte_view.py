@@ -93,7 +93,7 @@ def test_the_ledger_holds_whatever_is_not_followed(seed: int, prune: float) -> N
         assert low - 1e-12 <= true.log_kept <= high + 1e-12
         distance = 0.5 * np.abs(np.exp(row) - np.exp(near_row)).sum()
         assert distance <= near.doubt + 1e-12
-        lost.append(near.log_lost)
+        lost.append(near.log_gone)
     assert lost == sorted(lost)
 
 

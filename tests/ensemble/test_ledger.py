@@ -168,7 +168,10 @@ def test_a_member_that_turns_out_unable_to_write_leaves() -> None:
     other = ByteView(random_table(4))
     both = Ensemble((ByteView(digits(0.02), prune=0.1), other), rule="mean")
     (context,), _ = both.extend([both.open()], [np.array([START])])
-    stuck = replace(context.members[0], waiting=(), log_waiting=-1.0)
+    expecting = context.members[0].logp.copy()
+    expecting[ord("a")] = -1.0
+    stuck = replace(context.members[0], waiting=())
+    vars(stuck)["logp"] = expecting
     context = both.joined(context.symbols, (stuck, context.members[1]))
     (longer,), _ = both.extend([context], [np.array([ord("a")])])
     assert longer.members[0] is None

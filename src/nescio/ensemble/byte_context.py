@@ -12,7 +12,12 @@ from jaxtyping import Float
 
 from nescio.ensemble.branches import END, SYMBOLS, Branch, masses
 from nescio.ensemble.prompts import PromptRead
-from nescio.ensemble.reviving import LOG_EVEN, Waiting
+from nescio.ensemble.reviving import (
+    LOG_EVEN,
+    Waiting,
+    log_rest,
+    weight_of,
+)
 from nescio.ensemble.rewinding import rewound
 from nescio.ensemble.stepping import Past
 from nescio.errors import InvalidInput
@@ -28,13 +33,12 @@ class ByteContext:
         view: whose context it is.
         symbols: what was read, ``<start>`` included; after a prompt, what came since.
         branches: the spellings that were kept.
-        log_lost: log of the probability that was not followed, nats; -inf: none.
-        log_followed: log of the share of the text's probability that would be there,
-            had the spellings that were not followed gone on like the others, nats.
+        log_gone: log of the probability of spellings that were given up, nats; -inf:
+            none.
+        log_followed_gone: log of the share of the text's probability that would be
+            there, had they gone on like the others, nats.
         log_said: log-probability of the text by the predictions `logp`, nats.
         waiting: spellings that were set aside and may yet be followed.
-        log_waiting: log of what they are thought to weigh here, nats.
-        log_fresh: the same of those that were set aside with the last symbol.
         prompt: what was read in one pass before the first symbol; None: nothing yet.
         past: what a rewind needs.
     """
@@ -42,12 +46,10 @@ class ByteContext:
     view: Any
     symbols: tuple[int, ...] = ()
     branches: tuple[Branch, ...] = field(default=(), repr=False)
-    log_lost: float = -math.inf
-    log_followed: float = 0.0
+    log_gone: float = -math.inf
+    log_followed_gone: float = 0.0
     log_said: float = 0.0
     waiting: tuple[Waiting, ...] = field(default=(), repr=False)
-    log_waiting: float = -math.inf
-    log_fresh: float = field(default=-math.inf, repr=False)
     prompt: PromptRead | None = field(default=None, repr=False)
     past: Past | None = field(default=None, repr=False)
 
@@ -95,7 +97,7 @@ class ByteContext:
         logs = self.log_masses
         if not self.branches:
             return logs
-        if self.log_waiting > -math.inf:
+        if self.waiting:
             logs = np.logaddexp(logs, self.log_waiting + LOG_EVEN)
         return logs - _log_sum(logs)
 
@@ -105,6 +107,28 @@ class ByteContext:
         if self.symbols and self.symbols[-1] == END:
             return self.branches[0].log_weight - self._log_prompt
         return _log_sum(self.log_masses)
+
+    @cached_property
+    def log_lost(self) -> float:
+        """Log of the probability that is not followed, nats; -inf: none.
+
+        Of what was given up, and of what waits.
+        """
+        return float(np.logaddexp(self.log_gone, weight_of(self, rate=0.0)))
+
+    @property
+    def log_followed(self) -> float:
+        """Log of the share of the text's probability that would be there, nats.
+
+        Had the spellings that are not followed gone on like the others.
+        """
+        waiting = math.fsum(log_rest(one.log_share) for one in self.waiting)
+        return self.log_followed_gone + waiting
+
+    @property
+    def log_waiting(self) -> float:
+        """Log of what those set aside are thought to weigh here, nats."""
+        return weight_of(self)
 
     @property
     def bounds(self) -> tuple[float, float]:

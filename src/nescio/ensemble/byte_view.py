@@ -21,11 +21,12 @@ from jaxtyping import Float, Int
 
 from nescio.ensemble.branches import END, SYMBOLS, Candidate, Wanted
 from nescio.ensemble.byte_context import ByteContext
+from nescio.ensemble.catching_up import caught_up, with_late
 from nescio.ensemble.lexicon import Lexicon, known_lexicon
 from nescio.ensemble.naming import name_of
 from nescio.ensemble.prompts import Asked, PromptRead, begun
 from nescio.ensemble.reading import blocks, read_runs
-from nescio.ensemble.reviving import needs_more, with_revived
+from nescio.ensemble.reviving import Waiting, may_matter, needs_more, outweighed
 from nescio.ensemble.stepping import Past, followed, grown, impossible
 from nescio.errors import CapabilityError, InvalidInput, InvalidText
 from nescio.models.protocol import LogitBlock, Model, Stepping, Tokenized, require
@@ -78,6 +79,9 @@ class ByteView:
             exponentially with the text: for real models take `USUAL_PRUNE`.
         spelling: ``all`` or ``canonical``.
         reopen: how many of a text prompt's last tokens `begin` opens again.
+        at_once: spellings of at least this share of the text's probability are
+            followed from where they begin; smaller ones wait until the model is asked
+            for others in any case, so a text takes fewer passes. 0: all are.
         most: how many spellings at most go on from one byte, the likeliest; None: no
             limit.
 
@@ -101,11 +105,13 @@ class ByteView:
     spelling: Spelling = "all"
     reopen: int = 2
     most: int | None = None
+    at_once: float | int = 0.0
 
     def __post_init__(self) -> None:
         require(self.model, Model, Stepping, Tokenized, purpose="a view as bytes")
-        if not 0.0 <= self.prune < 1.0:
-            raise InvalidInput(f"prune is {self.prune}: a share in [0, 1)")
+        for name, share in (("prune", self.prune), ("at_once", self.at_once)):
+            if not 0.0 <= share < 1.0:
+                raise InvalidInput(f"{name} is {share}: a share in [0, 1)")
         if self.spelling not in get_args(Spelling):
             raise InvalidInput(
                 f"spelling is {self.spelling!r}: choose one of {get_args(Spelling)}"
@@ -155,6 +161,7 @@ class ByteView:
         how = {
             "symbols": "bytes",
             "prune": self.prune,
+            "at_once": self.at_once,
             "spelling": self.spelling,
             "reopened_tokens": self.reopen,
             "spellings_a_byte": self.most,
@@ -253,32 +260,65 @@ class ByteView:
         self, contexts: Sequence[ByteContext], symbols: Sequence[int]
     ) -> list[ByteContext]:
         """One symbol into each context, with one pass of the model for all."""
+        befores = [
+            caught_up(context, heavier=_may_end) if symbol == END else context
+            for context, symbol in zip(contexts, symbols, strict=True)
+        ]
         begins = [
             symbol == START and not context.symbols
-            for context, symbol in zip(contexts, symbols, strict=True)
+            for context, symbol in zip(befores, symbols, strict=True)
         ]
         start = PromptRead(np.array(self.model.start, dtype=np.int64))
         root = self.rooted(start) if any(begins) else None
         pending = [
             (root, ()) if root is not None and first else followed(context, symbol)
-            for first, context, symbol in zip(begins, contexts, symbols, strict=True)
+            for first, context, symbol in zip(begins, befores, symbols, strict=True)
         ]
-        asked = [Wanted.of(candidate) for _, ended in pending for candidate in ended]
+        late = [
+            _latecomers(now, ended, before, symbol)
+            for (now, ended), before, symbol in zip(
+                pending, befores, symbols, strict=True
+            )
+        ]
+        asked = [
+            one
+            for (_, ended), joining in zip(pending, late, strict=True)
+            for one in (*map(Wanted.of, ended), *(w.wanted for w in joining))
+        ]
         fresh = iter(grown(self, asked))
         found = []
-        for (context, ended), before, symbol in zip(
-            pending, contexts, symbols, strict=True
+        for (context, ended), joining, before, symbol in zip(
+            pending, late, befores, symbols, strict=True
         ):
             now = context
             if ended:
                 branches = (*now.branches, *islice(fresh, len(ended)))
                 now = replace(now, branches=branches)
-            if needs_more(before, symbol):
-                now = with_revived(now, before, symbol)
+            if joining:
+                now = with_late(now, joining, [*islice(fresh, len(joining))])
+            now = now if symbol == END else caught_up(now, heavier=outweighed)
             if not now.branches:
                 raise InvalidText(impossible(before, symbol))
             found.append(now)
         return found
+
+
+def _may_end(context: ByteContext) -> bool:
+    """Whether a text is likelier to end by what waits than by the others."""
+    return needs_more(context, END)
+
+
+def _latecomers(
+    now: ByteContext, ended: Sequence[Candidate], before: ByteContext, symbol: int
+) -> tuple[Waiting, ...]:
+    """Who of those that waited is asked after a symbol, with those that it ended."""
+    if not now.waiting or symbol == END or not (ended or needs_more(before, symbol)):
+        return ()
+    base = now.prompt.log_weight if now.prompt else 0.0
+    total = float(before.log_masses[symbol]) + base
+    if now.view.most is not None:  # those beyond it are asked only where they must
+        return now.waiting if needs_more(before, symbol) else ()
+    return may_matter(now, total)
 
 
 def _rows(contexts: Sequence[ByteContext]) -> Float[np.ndarray, "contexts symbols"]:

@@ -86,11 +86,10 @@ def _read_again(view: Any, read: PromptRead) -> Any:
     context = replace(
         context,
         symbols=symbols,
-        log_lost=lost,
-        log_followed=0.0,
+        log_gone=context.log_gone - weight,
+        log_followed_gone=0.0,
         log_said=0.0,
-        log_waiting=context.log_waiting - weight,
-        log_fresh=context.log_fresh - weight,
+        waiting=tuple(replace(w, log_share=-math.inf) for w in context.waiting),
         prompt=replace(read, log_weight=weight, log_lost=lost),
     )
     past = context.past

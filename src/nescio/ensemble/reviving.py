@@ -1,10 +1,11 @@
-"""Spellings that were set aside and turn out to matter are followed after all.
+"""Spellings that were set aside, and are followed later after all.
 
-A spelling that is pruned leaves bytes that only it can write without any probability.
-So it is remembered for a while with its weight, and until the model is asked, every
-symbol is thought equally likely behind it: no byte is said to be impossible that may
-only wait for it. When a text goes on with a byte that the spellings kept hardly write,
-so that those set aside may well weigh more, they are run.
+A spelling that is too small to be worth a pass of the model of its own waits with its
+weight; until the model is asked, every symbol is thought equally likely behind it: no
+byte is said to be impossible that may only wait for it. When the model is asked for
+others in any case, those that may still matter are asked with them, in the same pass.
+And when a text goes on with a byte that the spellings kept hardly write, so that those
+set aside may well weigh more, they are asked at once.
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from nescio.ensemble.branches import END, SYMBOLS, Candidate, Wanted
-from nescio.errors import ContextOverflow, InvalidText
 
 __all__ = [
     "LOG_EVEN",
     "Waiting",
     "aged",
+    "log_rest",
+    "log_sum",
+    "may_matter",
     "needs_more",
-    "with_revived",
+    "outweighed",
+    "set_aside",
+    "urgent",
+    "weight_of",
 ]
 
 LOG_EVEN = -math.log(SYMBOLS)
@@ -44,28 +48,43 @@ class Waiting:
     Args:
         wanted: its tokens and what the model has to read for them.
         age: how many bytes ago they ended.
+        log_share: log of its share of the text's probability then.
     """
 
     wanted: Wanted
     age: int
+    log_share: float
+
+    @property
+    def log_weight(self) -> float:
+        """Log-probability of its tokens, nats."""
+        return self.wanted.candidate.log_weight
 
 
-def aged(waiting: Sequence[Waiting], fresh: Sequence[Candidate]) -> tuple[Waiting, ...]:
-    """What is remembered after one byte more, and those that were set aside with it."""
-    older = [
-        Waiting(one.wanted, one.age + 1)
-        for one in waiting
-        if one.age < _REMEMBERED_BYTES
-    ]
-    found = [*older, *map(_fresh, fresh)]
-    if len(found) > _REMEMBERED:
-        found.sort(key=lambda one: -one.wanted.candidate.log_weight)
-    return tuple(found[:_REMEMBERED])
+def set_aside(
+    candidates: Sequence[Candidate], *, age: int, total: float
+) -> tuple[Waiting, ...]:
+    """Tokens that ended some bytes ago, to wait; ``total`` is the text's, log."""
+    return tuple(_waiting(one, age, total) for one in candidates)
 
 
-def _fresh(candidate: Candidate) -> Waiting:
+def _waiting(candidate: Candidate, age: int, total: float) -> Waiting:
     whole = Wanted.of(candidate)
-    return Waiting(replace(whole, candidate=replace(candidate, context=None)), 0)
+    aside = replace(whole, candidate=replace(candidate, context=None))
+    return Waiting(aside, age, candidate.log_weight - total)
+
+
+def aged(
+    waiting: Sequence[Waiting], fresh: Sequence[Waiting], *, bytes_more: int
+) -> tuple[tuple[Waiting, ...], tuple[Waiting, ...]]:
+    """What is remembered some bytes later, beside what is new; and what is given up."""
+    older = [replace(one, age=one.age + bytes_more) for one in waiting]
+    gone = [one for one in older if one.age > _REMEMBERED_BYTES]
+    found = [*(one for one in older if one.age <= _REMEMBERED_BYTES), *fresh]
+    if len(found) > _REMEMBERED:
+        found.sort(key=lambda one: -one.log_weight)
+    gone += found[_REMEMBERED:]
+    return tuple(found[:_REMEMBERED]), tuple(gone)
 
 
 def needs_more(context: Any, symbol: int) -> bool:
@@ -74,83 +93,60 @@ def needs_more(context: Any, symbol: int) -> bool:
         return False
     if symbol != END and symbol not in context.view.lexicon.letters:
         return False
-    return bool(context.log_masses[symbol] < _reach(context, [context.waiting]))
+    return float(context.log_masses[symbol]) < weight_of(context, rate=_LOG_LIKELY)
 
 
-def with_revived(main: Any, before: Any, symbol: int) -> Any:
-    """A context after a symbol, joined by what was set aside before it.
+def outweighed(context: Any) -> bool:
+    """Whether those set aside may weigh more than all that are followed."""
+    return bool(context.waiting) and (
+        not context.branches or context.log_kept < weight_of(context, rate=_LOG_LIKELY)
+    )
+
+
+def may_matter(context: Any, total: float) -> tuple[Waiting, ...]:
+    """Those set aside that may have a share of a text's probability worth following.
 
     Args:
-        main: what the spellings kept became; it may have no branches.
-        before: the context that the symbol was read into.
-        symbol: the symbol.
+        context: after the text.
+        total: log of its probability, of the spellings kept.
     """
-    groups, grown = _groups(before), []
-    mass = float(before.log_masses[symbol])
-    while groups and mass <= _reach(before, groups):
-        sub = _read(before, groups.pop(0), symbol)
-        if sub is not None:
-            grown.append(sub)
-            mass = float(np.logaddexp(mass, sub.log_kept))
-    if not grown:
-        return main
-    if symbol == END:
-        ends = [one.branches[0] for one in (main, *grown) if one.branches]
-        weights = [end.log_weight for end in ends]
-        whole = replace(ends[0], log_weight=float(np.logaddexp.reduce(weights)))
-        return replace(main, branches=(whole,), waiting=(), log_waiting=-math.inf)
-    fresh = tuple(branch for sub in grown for branch in sub.branches)
-    born = tuple((branch.candidate, branch.depth) for branch in fresh)
-    older = [Waiting(one.wanted, one.age + 1) for group in groups for one in group]
-    waiting = [one for sub in grown for one in sub.waiting]
-    waits = [main.log_fresh, _weight(before, groups) + LOG_EVEN]
-    longer = replace(
-        main,
-        branches=(*main.branches, *fresh),
-        waiting=(*(one for one in main.waiting if one.age == 0), *older, *waiting),
-        log_waiting=float(
-            np.logaddexp.reduce([*waits, *(sub.log_waiting for sub in grown)])
-        ),
+    prune = context.view.prune
+    least = total + math.log(prune) if prune else -math.inf
+    return tuple(
+        one
+        for one in context.waiting
+        if one.log_weight + one.age * _LOG_LIKELY >= least
     )
-    past = main.past
-    born = (*past.born, *born)
-    return replace(longer, past=past.of(longer, past.before, born))
 
 
-def _groups(context: Any) -> list[list[Waiting]]:
-    """Those set aside at the same place, what is thought to weigh most first."""
-    ages = {one.age for one in context.waiting}
-    found = [[one for one in context.waiting if one.age == age] for age in ages]
-    return sorted(found, key=lambda group: -_reach(context, [group]))
+def urgent(context: Any) -> tuple[Waiting, ...]:
+    """Those that would not have been set aside, had they not followed one that was."""
+    view = context.view
+    if view.most is not None or not context.waiting:
+        return ()
+    share = max(view.prune, view.at_once)
+    least = math.log(share) if share else -math.inf
+    return tuple(one for one in context.waiting if one.log_share >= least)
 
 
-def _reach(context: Any, groups: Sequence[Sequence[Waiting]]) -> float:
-    """What they may well weigh here, log."""
-    return _weight(context, groups, rate=_LOG_LIKELY)
-
-
-def _weight(
-    context: Any, groups: Sequence[Sequence[Waiting]], *, rate: float = LOG_EVEN
-) -> float:
-    """What they weigh here if every byte since left so much of them, log."""
-    logs = [
-        one.wanted.candidate.log_weight + one.age * rate
-        for group in groups
-        for one in group
-    ]
-    if not logs:
+def weight_of(context: Any, *, rate: float = LOG_EVEN) -> float:
+    """What waits at a context if every byte since left so much of it, log."""
+    if not context.waiting:
         return -math.inf
-    return float(np.logaddexp.reduce(logs)) - context.prompt.log_weight
+    weights = [one.log_weight + one.age * rate for one in context.waiting]
+    return log_sum(weights) - context.prompt.log_weight
 
 
-def _read(context: Any, group: Sequence[Waiting], symbol: int) -> Any:
-    """Spellings set aside, with what came since; None: they cannot write it."""
-    view, age = context.view, group[0].age
-    since = context.text[len(context.text) - age :]
-    sub = view.set_aside([one.wanted for one in group], context.prompt)
-    try:
-        for one in (*since, symbol):
-            (sub,) = view.read([sub], [one])
-    except (InvalidText, ContextOverflow):
-        return None
-    return sub
+def log_sum(logs: Sequence[float]) -> float:
+    """Log of a sum of a few numbers."""
+    top = max(logs, default=-math.inf)
+    if top == -math.inf:
+        return top
+    return top + math.log(math.fsum(math.exp(one - top) for one in logs))
+
+
+def log_rest(log_share: float) -> float:
+    """Log of what a share leaves."""
+    if math.isnan(log_share):  # nothing of nothing
+        return 0.0
+    return math.log1p(-math.exp(log_share)) if log_share < 0.0 else -math.inf

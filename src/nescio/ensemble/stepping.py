@@ -19,26 +19,23 @@ from nescio.ensemble.branches import (
     narrowed,
     shares_of,
 )
-from nescio.ensemble.reviving import LOG_EVEN, aged
+from nescio.ensemble.reviving import Waiting, aged, log_rest, log_sum, set_aside
 from nescio.errors import ContextOverflow, InvalidInput, InvalidText
 
 __all__ = [
     "KEPT_NUMBERS",
     "Past",
+    "fits",
     "followed",
+    "given_up",
     "grown",
     "impossible",
     "is_canonical",
+    "spelled_rightly",
     "tokens_of",
 ]
 
-KEPT_NUMBERS = (
-    "log_lost",
-    "log_followed",
-    "log_said",
-    "log_waiting",
-    "log_fresh",
-)
+KEPT_NUMBERS = ("log_gone", "log_followed_gone", "log_said")
 """What a rewind sets back to what it was."""
 
 _TOGETHER = 64
@@ -54,13 +51,13 @@ class Past:
     Args:
         before: one symbol earlier; None: at the document start or a prompt's.
         born: branches that began there, and how many bytes before.
-        aside: those that were set aside, and how many bytes before.
+        aside: those that waited there, how many bytes, and log of their share.
         numbers: of the context then: `KEPT_NUMBERS` by name.
     """
 
     before: Past | None
     born: tuple[tuple[Candidate, int], ...]
-    aside: tuple[tuple[Candidate, int], ...]
+    aside: tuple[tuple[Candidate, int, float], ...]
     numbers: Mapping[str, Any]
 
     @staticmethod
@@ -74,7 +71,10 @@ class Past:
         return Past(
             before,
             tuple((replace(one, context=None), depth) for one, depth in born),
-            tuple((one.wanted.candidate, one.age) for one in context.waiting),
+            tuple(
+                (one.wanted.candidate, one.age, one.log_share)
+                for one in context.waiting
+            ),
             numbers,
         )
 
@@ -98,30 +98,39 @@ def followed(context: Any, symbol: int) -> tuple[Any, tuple[Candidate, ...]]:
         return _ended(context, read, total, said), ()
     view = context.view
     kept, ended = narrowed(context.branches, view.lexicon, symbol)
-    if view.spelling == "canonical":
-        ended = tuple(
-            c for c in ended if c.tokens and is_canonical(view.model, c.tokens)
-        )
-        if not kept and not ended and not context.waiting:
-            raise InvalidText(_not_its_own(context, symbol))
+    ended = spelled_rightly(view, ended)
+    if view.spelling == "canonical" and not (kept or ended or context.waiting):
+        raise InvalidText(_not_its_own(context, symbol))
     chosen = _chosen(context, ended, total, alone=not kept)
-    base = context.prompt.log_weight
-    log_lost = float(np.logaddexp(context.log_lost, chosen.log_lost - base))
-    fresh = _log_sum(chosen.aside) - base
+    aside = set_aside(chosen.aside, age=0, total=total)
+    waiting, gone = aged(context.waiting, aside, bytes_more=1)
     longer = replace(
-        context,
-        symbols=read,
-        branches=kept,
-        log_lost=log_lost,
-        log_followed=context.log_followed + _log_rest(chosen.log_lost - total),
-        log_said=said,
-        waiting=aged(context.waiting, chosen.aside),
-        log_waiting=float(np.logaddexp(context.log_waiting + LOG_EVEN, fresh)),
-        log_fresh=fresh,
+        context, symbols=read, branches=kept, log_said=said, waiting=waiting
     )
+    longer = given_up(longer, [*gone, *set_aside(chosen.lost, age=0, total=total)])
     born = [(candidate, 0) for candidate in chosen.worth]
     past = Past.of(longer, context.past, born)
     return replace(longer, past=past), chosen.worth
+
+
+def given_up(context: Any, gone: Sequence[Waiting]) -> Any:
+    """The context when some that waited are not remembered any more."""
+    if not gone:
+        return context
+    lost = log_sum([one.log_weight for one in gone]) - context.prompt.log_weight
+    return replace(
+        context,
+        log_gone=float(np.logaddexp(context.log_gone, lost)),
+        log_followed_gone=context.log_followed_gone
+        + math.fsum(log_rest(one.log_share) for one in gone),
+    )
+
+
+def spelled_rightly(view: Any, ended: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    """Those tokens that a view follows: all, or the tokenizer's own."""
+    if view.spelling == "all":
+        return ended
+    return tuple(c for c in ended if c.tokens and is_canonical(view.model, c.tokens))
 
 
 def _check(context: Any, symbol: int) -> None:
@@ -139,18 +148,6 @@ def _ended(context: Any, read: tuple[int, ...], total: float, said: float) -> An
         nothing = ()
     longer = replace(context, symbols=read, branches=nothing, log_said=said)
     return replace(longer, past=Past.of(longer, context.past, ()))
-
-
-def _log_rest(log_share: float) -> float:
-    """Log of what a share leaves."""
-    if math.isnan(log_share):  # nothing of nothing
-        return 0.0
-    return math.log1p(-math.exp(log_share)) if log_share < 0.0 else -math.inf
-
-
-def _log_sum(candidates: Sequence[Candidate]) -> float:
-    weights = [candidate.log_weight for candidate in candidates]
-    return float(np.logaddexp.reduce(weights)) if weights else -math.inf
 
 
 def grown(view: Any, wanted: Sequence[Wanted]) -> list[Branch]:
@@ -174,16 +171,11 @@ def grown(view: Any, wanted: Sequence[Wanted]) -> list[Branch]:
 
 @dataclass(frozen=True, eq=False)
 class _Chosen:
-    """Tokens that end here: worth a pass, or set aside.
-
-    Args:
-        worth, aside: the tokens.
-        log_lost: log-probability of all that are not worth it.
-    """
+    """Tokens that end here: worth a pass, set aside, or without room in the model."""
 
     worth: tuple[Candidate, ...]
     aside: tuple[Candidate, ...]
-    log_lost: float
+    lost: tuple[Candidate, ...]
 
 
 def _chosen(
@@ -191,8 +183,9 @@ def _chosen(
 ) -> _Chosen:
     view = context.view
     worth = list(ended)
-    if view.prune > 0.0:
-        least = total + math.log(view.prune)
+    share = max(view.prune, view.at_once)
+    if share > 0.0:
+        least = total + math.log(share)
         worth = [c for c in ended if c.log_weight >= least]
         if not worth and alone and ended:
             worth = [max(ended, key=lambda c: c.log_weight)]
@@ -200,14 +193,21 @@ def _chosen(
         worth.sort(key=lambda c: -c.log_weight)
         del worth[view.most :]
     here = {id(c) for c in worth}
-    aside = tuple(c for c in ended if id(c) not in here and _fits(context, c))
-    worth = _that_fit(context, worth, total, alone=alone)
-    here = {id(c) for c in worth}
-    lost = _log_sum([c for c in ended if id(c) not in here])
-    return _Chosen(tuple(worth), aside, lost)
+    others = [c for c in ended if id(c) not in here]
+    fit = _that_fit(context, worth, total, alone=alone)
+    here = {id(c) for c in fit}
+    return _Chosen(
+        tuple(fit),
+        tuple(c for c in others if fits(context, c)),
+        (
+            *(c for c in others if not fits(context, c)),
+            *(c for c in worth if id(c) not in here),
+        ),
+    )
 
 
-def _fits(context: Any, candidate: Candidate) -> bool:
+def fits(context: Any, candidate: Candidate) -> bool:
+    """Whether the model has room for its tokens."""
     limit, tokens = context.view.model.context_length, candidate.tokens
     if limit is None or tokens is None:
         return True
@@ -218,9 +218,9 @@ def _that_fit(
     context: Any, worth: list[Candidate], total: float, *, alone: bool
 ) -> list[Candidate]:
     """Those for which the model has room; the others are lost, if they are few."""
-    fit = [c for c in worth if _fits(context, c)]
+    fit = [c for c in worth if fits(context, c)]
     here = {id(c) for c in fit}
-    left = _log_sum([c for c in worth if id(c) not in here])
+    left = log_sum([c.log_weight for c in worth if id(c) not in here])
     if left > total - math.log(2.0) or (left > -math.inf and alone and not fit):
         model = context.view.model
         raise ContextOverflow(
