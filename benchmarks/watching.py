@@ -2,6 +2,7 @@
 
     python benchmarks/watching.py            # both models
     python benchmarks/watching.py --quick    # smollm2, few tokens
+    python benchmarks/watching.py --precision f32    # where there is no bf16
 
 *alone* is the engine's own loop: read a token, draw the next with the same sampler,
 look at nothing. Beside it `nescio.stream`: every statistic of every token and its
@@ -22,7 +23,7 @@ from typing import Any
 from measuring import WORKER, Method, Unavailable, Worker, serve, table, write_result
 
 MODELS = ("smollm2", "gemma3-270m")
-ENGINES = {"openvino": "bf16", "transformers": "f32"}
+ENGINES = ("openvino", "transformers")
 TASKS = {"nescio.stream": "stream", "generate of transformers": "generate"}
 
 
@@ -101,6 +102,9 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=16, help="runs of each way")
     parser.add_argument("--long", type=int, default=2000, help="tokens, for memory")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--precision", choices=("bf16", "f32"), default="bf16", help="of openvino"
+    )
     parser.add_argument("--quick", action="store_true", help="smollm2, few tokens")
     found = parser.parse_args(words)
     if found.quick:
@@ -114,14 +118,15 @@ def main() -> None:
     found: dict[str, Any] = {}
     for model in arguments.models:
         for (label, name), engine in zip(TASKS.items(), ENGINES, strict=True):
+            precision = arguments.precision if engine == "openvino" else "f32"
             task = {
                 "model": model,
                 "engine": engine,
-                "precision": ENGINES[engine],
+                "precision": precision,
                 "tokens": arguments.tokens,
                 "rounds": arguments.rounds,
             }
-            title = f"{label}, {model} on {engine} {ENGINES[engine]}"
+            title = f"{label}, {model} on {engine} {precision}"
             try:
                 answer = answer_of(Method(label, name, task), arguments.threads)
             except Unavailable as error:

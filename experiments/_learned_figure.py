@@ -19,9 +19,11 @@ _LOOKS = {
     "THERMOMETER": ("#1f5f86", "s"),
     "adaptive, published": ("#9a4f14", "D"),
     "adaptive, plain": ("#4a6b3a", "^"),
+    "adaptive block, published": ("#d08a3c", "d"),
+    "adaptive block, plain": ("#8fae6b", "v"),
     "temperature of the task": ("#6b4a86", "x"),
 }
-_STEP = 0.16
+_STEP = 0.12
 
 
 def differences_figure(
@@ -43,7 +45,7 @@ def differences_figure(
         figure, axes = plt.subplots(
             1,
             len(panels),
-            figsize=(2.6 * len(panels) + 1.6, 0.62 * len(tasks) + 1.5),
+            figsize=(2.6 * len(panels) + 1.6, 0.74 * len(tasks) + 1.6),
             sharey=True,
             squeeze=False,
         )
@@ -72,7 +74,9 @@ def _panel(place: Any, rows: Sequence[Mapping[str, Any]], tasks: list[str]) -> N
         ]
         if not own:
             continue
-        heights = [place_of + (number - 2) * _STEP for place_of, _ in own]
+        heights = [
+            place_of + (number - (len(_LOOKS) - 1) / 2) * _STEP for place_of, _ in own
+        ]
         place.plot(
             [one["value"] for _, one in own],
             heights,

@@ -13,6 +13,8 @@ COLUMNS = (
     "THERMOMETER",
     "adaptive, published",
     "adaptive, plain",
+    "adaptive block, published",
+    "adaptive block, plain",
     "temperature of the task",
 )
 Lines = Mapping[tuple[str, str], Mapping[str, Any]]

@@ -45,11 +45,12 @@ class Size:
 
     questions: int
     steps: int
+    block_steps: int
     resamples: int
 
 
-FULL = Size(questions=200, steps=2000, resamples=1000)
-QUICK = Size(questions=20, steps=60, resamples=200)
+FULL = Size(questions=200, steps=2000, block_steps=500, resamples=1000)
+QUICK = Size(questions=20, steps=60, block_steps=30, resamples=200)
 
 
 def tasks(size: Size) -> tuple[Task, ...]:

@@ -17,10 +17,10 @@ import numpy as np
 from _translation_data import Pair
 
 from nescio.ensemble.agreed import Opened
-from nescio.ensemble.byte_view import START, ByteContext, ByteView
+from nescio.ensemble.byte_view import START, USUAL_PRUNE, ByteContext, ByteView
 from nescio.models.vocabulary import Vocabulary
 
-PRUNE = 1e-3
+PRUNE = USUAL_PRUNE
 LANGUAGES = {"en": "English", "pt": "Portuguese"}
 
 

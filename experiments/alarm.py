@@ -7,7 +7,7 @@ their defaults, watch the same streams. Writes ``results/alarm_runs.json`` and
 ``docs/drift-alarms.svg``.
 
     python experiments/alarm.py [--work DIR] [--quick] [--peers PYTHON] [--out FILE]
-        [--figure FILE]
+        [--figure FILE] [--redraw]
 
 ``DIR`` keeps what is finished: the same command goes on where it was stopped. PYTHON is
 an interpreter that has river (``pip install river``); without one its detectors are
@@ -71,6 +71,14 @@ POPULATION = "openings of paragraphs of wikitext-2"
 FRESH = "fresh"
 MAIN = "alarm A"
 DEALT = 2000
+STYLES = (
+    [  # a look without colour, and of two lines that share it blue and ochre
+        (colour, look)
+        for colour in LINES[:2]
+        for look in (False, "dashes", "dots", "dash-dot")
+    ]
+    + [(MUTED, "long dashes")]
+)
 BANDS = (UNCHANGED, "greedy", "shuffled context")
 """Curves with a band; all of them would hide one another."""
 Watching = Callable[[Table], First]
@@ -259,9 +267,7 @@ def figure(found: Mapping[str, Any], size: Size, path: Path) -> None:
             np.array(one["by"][key], dtype=np.float64)
             for key in ("tokens", "value", "low", "high")
         )
-        colour, dashed = LINES[place % len(LINES)], place >= len(LINES)
-        if name == UNCHANGED:
-            colour, dashed = MUTED, False
+        colour, dashed = STYLES[place]
         band = (low, high) if name in BANDS else ()
         curves.append(Curve(name, x, y, *band, colour=colour, dashed=dashed))
     last = size.horizon - size.onset
@@ -310,9 +316,17 @@ def main() -> None:
     parser.add_argument("--peers", default=sys.executable, metavar="PYTHON")
     parser.add_argument("--out", type=Path, default=PROJECT / "results" / RESULT)
     parser.add_argument(
+        "--redraw", action="store_true", help="the figure only, from the result"
+    )
+    parser.add_argument(
         "--figure", type=Path, default=PROJECT / "docs" / "drift-alarms.svg"
     )
     given = parser.parse_args()
+    if given.redraw:
+        there = json.loads(given.out.read_text("utf-8"))
+        size = Size(**there["recipe"]["size"])
+        figure(there["result"]["detectors"], size, given.figure)
+        return
     size = QUICK if given.quick else FULL
     folder = given.work / ("quick" if given.quick else "full")
     result, recipe = run(size, folder, given.peers)

@@ -2,8 +2,9 @@
 
 Nine tasks with options are put to smollm2 and gemma3-270m, by the options' texts (or
 by their letters). Hidden states and answers are read once. Then every task is held out:
-both calibrators are trained on the tasks of the other families, without a look at the
-one held out, and judged on it, beside no calibration, one temperature of the same
+both calibrators (adaptive temperature with a head of one layer, and with a block over
+the text) are trained on the tasks of the other families, without a look at the one held
+out, and judged on it, beside no calibration, one temperature of the same
 training tasks, and a temperature of the task itself, cross-validated, which needs its
 labels. Told are calibration error (with its null level), log loss and Brier score,
 differences on the same questions, and their means over tasks. Writes
@@ -12,7 +13,7 @@ differences on the same questions, and their means over tasks. Writes
 
     python experiments/learned_calibrators.py [--quick] [--model NAME] [--by letter]
 
-What was read and what was judged is kept in ``--work``; a run that was stopped goes on.
+What was read, fitted and judged is kept in ``--work``; a run that was stopped goes on.
 The reference data are beside the checkout (``shared/data``) or where ``NESCIO_DATA``
 says.
 """
@@ -43,6 +44,10 @@ from nescio.evaluation.answer_state_reading import answer_states
 from nescio.evaluation.answer_states import AnswerStates
 from nescio.evaluation.journal import digest_of
 from nescio.evaluation.learned_temperature import LearnedTemperature, Learning
+from nescio.evaluation.learned_temperature_files import (
+    read_learned_temperature,
+    write_learned_temperature,
+)
 from nescio.evaluation.unseen_tasks import (
     FitTasks,
     OnUnseenTask,
@@ -53,27 +58,46 @@ from nescio.evaluation.unseen_tasks import (
 MODELS = ("smollm2", "gemma3-270m")
 WAYS = ("text", "letter")
 PRECISION = usual_precision()
+BEFORE = 63  # states kept before the answer's own: the question, and what leads to it
 RESULT, FIGURE = "learned_calibrators.json", "learned-calibrators.svg"
 PAGE = "learned-calibrators.md"
 MEASURES = ("log_loss", "brier_score", "expected_calibration_error")
 
 
-def calibrators(size: Size, fitted: list[LearnedTemperature]) -> dict[str, FitTasks]:
-    """What is trained; every fit is kept in ``fitted``."""
-
-    def kept(fit: Any, others: Sequence[AnswerStates]) -> LearnedTemperature:
-        found = fit(others)
-        fitted.append(found)
-        return found
-
+def calibrators(
+    size: Size, work: Path, fitted: list[LearnedTemperature]
+) -> dict[str, FitTasks]:
+    """What is trained; every fit is kept in ``work``, and added to ``fitted``."""
     learning = Learning(steps=size.steps, seed=SEED)
-    one_layer = Learning(hidden=None, steps=size.steps, seed=SEED)
-    fits = {"THERMOMETER": partial(thermometer.fit, learning=learning)}
-    for weighting in ("published", "plain"):
-        fits[f"adaptive, {weighting}"] = partial(
-            adaptive_temperature.fit, weighting=weighting, learning=one_layer
-        )
-    return {name: partial(kept, fit) for name, fit in fits.items()}
+    one_layer = Learning(head="linear", steps=size.steps, seed=SEED)
+    block = Learning(
+        "transformer", hidden=64, steps=size.block_steps, batch=32, seed=SEED
+    )
+    fits: dict[str, Any] = {"THERMOMETER": partial(thermometer.fit, learning=learning)}
+    for name, head in (("adaptive", one_layer), ("adaptive block", block)):
+        for weighting in ("published", "plain"):
+            fits[f"{name}, {weighting}"] = partial(
+                adaptive_temperature.fit, weighting=weighting, learning=head
+            )
+
+    def kept(name: str, others: Sequence[AnswerStates]) -> LearnedTemperature:
+        key = digest_of({"name": name, "size": vars(size)} | asked(others))
+        path = work / "fits" / f"{key}.safetensors"
+        if not path.is_file():
+            begin = time.perf_counter()
+            write_learned_temperature(path, fits[name](others))
+            seconds = time.perf_counter() - begin
+            print(f"    {name}, {len(others)} tasks: {seconds:.0f} s", flush=True)
+        fitted.append(read_learned_temperature(path))
+        return fitted[-1]
+
+    return {name: partial(kept, name) for name in fits}
+
+
+def asked(states: Sequence[AnswerStates]) -> dict[str, Any]:
+    """All that decides what these states are, and the form of what is kept."""
+    found = [[one.task, dict(one.origin), dict(one.settings)] for one in states]
+    return {"asked": found, "before": BEFORE, "format": 2}
 
 
 def read(name: str, by: Any, size: Size, work: Path) -> list[AnswerStates]:
@@ -84,7 +108,9 @@ def read(name: str, by: Any, size: Size, work: Path) -> list[AnswerStates]:
     found = []
     for task in tasks(size):
         begin = time.perf_counter()
-        states = answer_states(model, task, by=by, chat=False, cache=work / "states")
+        states = answer_states(
+            model, task, by=by, chat=False, before=BEFORE, cache=work / "states"
+        )
         right = states.outcomes().correct.mean()
         seconds = time.perf_counter() - begin
         print(
@@ -96,13 +122,13 @@ def read(name: str, by: Any, size: Size, work: Path) -> list[AnswerStates]:
     return found
 
 
-def judged(states: Sequence[AnswerStates], size: Size) -> dict[str, Any]:
+def judged(states: Sequence[AnswerStates], size: Size, work: Path) -> dict[str, Any]:
     """Every task held out once, and the means over tasks."""
     how = How(resamples=size.resamples, seed=SEED)
     fitted: list[LearnedTemperature] = []
     lines = unseen_tasks(
         states,
-        calibrators(size, fitted),
+        calibrators(size, work, fitted),
         families=FAMILIES,
         how=how,
         progress=lambda task: print(f"    judged on {task}", flush=True),
@@ -163,12 +189,11 @@ def run(name: str, by: str, size: Size, work: Path) -> dict[str, Any]:
     print(f"{name}, by {by}", flush=True)
     begin = time.perf_counter()
     states = read(name, by, size, work)
-    asked = [[one.task, dict(one.origin), dict(one.settings)] for one in states]
-    key = digest_of({"asked": asked, "size": vars(size), "format": 1})
+    key = digest_of({"size": vars(size)} | asked(states))
     part = work / f"{name}-{by}-{key[:16]}.json"
     if part.is_file():
         return json.loads(part.read_text("utf-8"))
-    found = judged(states, size) | {"origin": dict(states[0].origin)}
+    found = judged(states, size, work) | {"origin": dict(states[0].origin)}
     found["seconds"] = round(time.perf_counter() - begin, 1)
     text = json.dumps(found, ensure_ascii=False, allow_nan=False)
     beside = part.with_suffix(".part")

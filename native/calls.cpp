@@ -32,15 +32,15 @@ std::int64_t row_statistics(const Kernels& kernels, const Rows& rows,
                             int allowed) {
     const int threads = threads_for(rows, allowed);
     Pools pools(threads, request.top);
+    const Powers powers = powers_of(request.powers, request.power_count);
     return for_rows(rows.count, threads, [&](std::int64_t row, int slot) {
         const std::int64_t target = request.targets ? request.targets[row] : -1;
         RowAnswer answer{};
         answer.top_ids = arrays.top_ids + row * request.top;
         answer.top_logp = arrays.top_logp + row * request.top;
         answer.log_powers = arrays.log_powers + row * request.power_count;
-        if (!kernels.row(rows, row,
-                         {target, request.top, request.powers, request.power_count},
-                         pools.of(slot), answer))
+        if (!kernels.row(rows, row, {target, request.top, &powers}, pools.of(slot),
+                         answer))
             return false;
         arrays.logsumexp[row] = answer.logsumexp;
         arrays.entropy[row] = answer.entropy;
@@ -77,13 +77,14 @@ std::int64_t pair_statistics(const Kernels& kernels, const Rows& p, const Rows& 
 }
 
 std::int64_t draw(const Kernels& kernels, const Rows& rows, const Sampling& sampling,
-                  const Uniforms& uniforms, std::int32_t* ids, double* logp,
-                  int allowed) {
+                  const Uniforms& uniforms, const DrawArrays& arrays, int allowed) {
     const int threads = threads_for(rows, allowed);
+    const Powers powers = powers_of(arrays.powers, arrays.power_count);
     std::vector<Sampler> samplers(threads, Sampler(kernels, rows, sampling));
     return for_rows(rows.count, threads, [&](std::int64_t row, int slot) {
         const Uniforms own = {uniforms.at + row * uniforms.levels, uniforms.levels};
-        return samplers[slot].draw(row, own, ids[row], logp[row]);
+        return samplers[slot].draw(row, own, arrays.ids[row], arrays.logp[row], powers,
+                                   arrays.log_powers + row * powers.count);
     });
 }
 

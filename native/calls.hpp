@@ -60,8 +60,17 @@ struct Uniforms {
     int levels;  // numbers a row: 1 or LEVELS
 };
 
+// What is drawn, a row each, and log sum q^power of what it is drawn from.
+struct DrawArrays {
+    std::int32_t* ids;
+    double* logp;
+    const double* powers;
+    std::int64_t power_count;
+    double* log_powers;  // [rows, powers]
+};
+
 std::int64_t draw(const Kernels&, const Rows&, const Sampling&, const Uniforms&,
-                  std::int32_t* ids, double* logp, int threads);
+                  const DrawArrays&, int threads);
 
 std::int64_t process(const Kernels&, const Rows&, const Sampling&, double* logp,
                      int threads);

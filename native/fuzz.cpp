@@ -206,11 +206,23 @@ void expect(const char* what, const std::string& path, int64_t found, int64_t wa
         fail(what, path, -1, static_cast<double>(found), static_cast<double>(wanted));
 }
 
+const double ON_A_LADDER[] = {1.5, -0.5, 0.9}, APART[] = {0.0, 1.2345678, 2.0};
+
+// log sum q^power over the possible; q as its logarithms.
+double naive_power_sum(const double* logp, int64_t vocab, double power) {
+    double largest = -HUGE_VAL, sum = 0;
+    for (int64_t i = 0; i < vocab; ++i)
+        if (logp[i] > -HUGE_VAL) largest = std::max(largest, power * logp[i]);
+    for (int64_t i = 0; i < vocab; ++i)
+        if (logp[i] > -HUGE_VAL) sum += std::exp(power * logp[i] - largest);
+    return largest + std::log(sum);
+}
+
 void try_rows(const std::string& path, const Case& one, int threads) {
     const int64_t count = one.rows.count, vocab = one.rows.vocab;
     const int64_t tops[] = {0, 1, 5, 20, 50, 700, vocab};
     const int64_t top = std::min(vocab, tops[below(7)]);
-    const double powers[] = {1.5, -0.5, 0.0};
+    const double* const powers = chance(2) ? ON_A_LADDER : APART;
     const int64_t power_count = chance(3) ? 3 : 0;
     Exact targets(8 * count), numbers(32 * count), rank(8 * count);
     Exact ids(4 * count * top), best(8 * count * top);
@@ -256,9 +268,15 @@ void try_rows(const std::string& path, const Case& one, int threads) {
             close_to("top logp", path, row, arrays.top_logp[row * top + i],
                      x[order[i]] - naive.peak - naive.log_sum, exact);
         }
-        for (int64_t i = 0; i < power_count; ++i)
-            if (!std::isfinite(arrays.log_powers[row * power_count + i]))
-                fail("a power sum", path, row, 0, 0);
+        std::vector<double> logp;
+        for (const double value : x) logp.push_back(value - naive.peak - naive.log_sum);
+        for (int64_t i = 0; i < power_count; ++i) {
+            const double sum = naive_power_sum(logp.data(), vocab, powers[i]);
+            const double scale = std::max(1.0, std::abs(sum));
+            close_to("a power sum", path, row,
+                     arrays.log_powers[row * power_count + i] / scale, sum / scale,
+                     1e-9);
+        }
     }
 }
 
@@ -314,12 +332,17 @@ void try_sampler(const std::string& path, const Case& one, int threads) {
     const int levels = chance(2) ? 1 : LEVELS;
     Exact uniforms(8 * count * levels), ids(4 * count), drawn(8 * count);
     Exact table(8 * count * vocab);
+    const double* const powers = chance(2) ? ON_A_LADDER : APART;
+    const int64_t power_count = chance(2) ? 3 : 0;
+    Exact sums(8 * count * power_count);
     for (int64_t at = 0; at < count * levels; ++at)
         uniforms.as<double>()[at] = chance(5) ? 0 : below(1 << 30) / double(1 << 30);
     const Kernels& kernels = *kernels_of(path);
     expect("the refused draw", path,
            draw(kernels, one.rows, sampling, {uniforms.as<double>(), levels},
-                ids.as<std::int32_t>(), drawn.as<double>(), threads),
+                {ids.as<std::int32_t>(), drawn.as<double>(), powers, power_count,
+                 sums.as<double>()},
+                threads),
            one.refused);
     expect("the refused process", path,
            process(kernels, one.rows, sampling, table.as<double>(), threads),
@@ -335,6 +358,13 @@ void try_sampler(const std::string& path, const Case& one, int threads) {
         const double uniform = uniforms.as<double>()[row * levels], p = std::exp(logp[id]);
         close_to("the mass", path, row, sum, 1, 1e-9);
         close_to("the drawn logp", path, row, drawn.as<double>()[row], logp[id], 1e-6);
+        for (int64_t i = 0; i < power_count; ++i) {
+            const double wanted = naive_power_sum(logp, vocab, powers[i]);
+            const double scale = std::max(1.0, std::abs(wanted));
+            close_to("a power sum of the drawn", path, row,
+                     sums.as<double>()[row * power_count + i] / scale, wanted / scale,
+                     1e-9);
+        }
         if (levels == 1 && !(under <= uniform + 1e-6 && uniform <= under + p + 1e-6))
             fail("the inverse", path, row, under, uniform);
         if (whole && sampling.temperature >= 0.5 && sampling.temperature < 3) {

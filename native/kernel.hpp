@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "powers.hpp"
+
 namespace nescio {
 
 enum class Element : int { float64, float32, float16, bfloat16 };
@@ -23,8 +25,7 @@ struct Rows {
 struct RowRequest {
     std::int64_t target;   // -1: none
     std::int64_t top;      // at most the vocabulary
-    const double* powers;  // of log sum p^power
-    std::int64_t power_count;
+    const Powers* powers;  // of log sum p^power
 };
 
 // What one row gives; pointers lead into the caller's arrays.
@@ -93,6 +94,9 @@ struct Kernels {
     // The sums of those exponentials, and of exponential times score.
     void (*score_sums)(const Rows&, std::int64_t row, double temperature, double peak,
                        double& total, double& moment);
+    // log sum q^power, q being proportional to exp((logit - peak) / temperature).
+    void (*power_sums)(const Rows&, std::int64_t row, double temperature, double peak,
+                       const Powers&, double* found);
     double (*value)(const Rows&, std::int64_t row, std::int64_t id);
     double (*read)(const Rows&, std::int64_t row);  // sums it up, to time reading
 };

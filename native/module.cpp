@@ -149,7 +149,8 @@ std::int64_t pair_statistics_(const std::string& path, nb::handle p_logits,
 
 std::int64_t draw_(const std::string& path, nb::handle logits, int element,
                    nb::handle settings, nb::handle uniforms, int levels,
-                   nb::handle ids, nb::handle logp, int threads) {
+                   nb::handle powers, nb::handle ids, nb::handle logp,
+                   nb::handle log_powers, int threads) {
     const Kernels& kernels = kernels_at(path);
     const Buffer in(logits, size_of(element), 2, false);
     const Rows rows = rows_of(in, element_of(element));
@@ -158,6 +159,9 @@ std::int64_t draw_(const std::string& path, nb::handle logits, int element,
     numbers.expect(5), drawn.expect(rows.count);
     random.expect(rows.count), random.expect(levels, 1);
     logps.expect(rows.count);
+    const Buffer exponents(powers, 8, 1, true), sums(log_powers, 8, 2, true);
+    const std::int64_t power_count = exponents.view.shape[0];
+    sums.expect(rows.count), sums.expect(power_count, 1);
     const double* at = numbers.as<double>();
     const Sampling sampling = {at[0], static_cast<std::int64_t>(at[1]), at[2], at[3],
                                at[4]};
@@ -165,8 +169,10 @@ std::int64_t draw_(const std::string& path, nb::handle logits, int element,
         throw nb::value_error("a draw takes 1 uniform number a row, or one a level");
     const Uniforms all = {random.as<double>(), levels};
     nb::gil_scoped_release unlocked;
-    return draw(kernels, rows, sampling, all, drawn.as<std::int32_t>(),
-                logps.as<double>(), threads);
+    return draw(kernels, rows, sampling, all,
+                {drawn.as<std::int32_t>(), logps.as<double>(), exponents.as<double>(),
+                 power_count, sums.as<double>()},
+                threads);
 }
 
 std::int64_t process_(const std::string& path, nb::handle logits, int element,

@@ -1,47 +1,6 @@
 // Row statistics of one row.
 namespace nescio::NESCIO_VARIANT {
 
-// log sum p^power over the possible tokens, in double precision; a pass or two more.
-template <class E>
-inline double log_power_sum(Blocks<E>& row, double peak, double log_sum, double power) {
-    const Doubles origin = Doubles::fill(peak);
-    const Doubles never = Doubles::fill(-HUGE_VAL), zero = Doubles::fill(0);
-    double anchor = 0;  // the possible d = logit - peak of the largest p^power
-    int columns;
-    if (power < 0)
-        for (std::int64_t from = 0; from < row.vocab; from += BLOCK) {
-            const unsigned char* at = row.at(from, columns);
-            Doubles deepest = zero;
-            for (int i = 0; i < columns; i += Doubles::width) {
-                const Doubles d =
-                    Doubles::load(E(), at + i * Blocks<E>::size) - origin;
-                deepest = larger(choose(above(d, never), zero - d, zero), deepest);
-            }
-            const double lowest = -largest_lane(deepest);
-            if (lowest < anchor) anchor = lowest;
-        }
-    const Doubles start = Doubles::fill(anchor), exponent = Doubles::fill(power);
-    const Exponential<Doubles> exponential;
-    Doubles sum = zero;
-    for (std::int64_t from = 0; from < row.vocab; from += BLOCK) {
-        const unsigned char* at = row.at(from, columns);
-        for (int i = 0; i < columns; i += Doubles::width) {
-            const Doubles d = Doubles::load(E(), at + i * Blocks<E>::size) - origin;
-            const auto possible = above(d, never);
-            const Doubles power_of_p = exponential((choose(possible, d, zero) - start) *
-                                                   exponent);
-            sum = sum + choose(possible, power_of_p, zero);
-        }
-    }
-    return power * (anchor - log_sum) + std::log(total(sum));
-}
-
-// The log sum in double precision for the Renyi sums of a narrower type.
-template <class E>
-inline double precise_log_sum(Blocks<E>& row, double peak) {
-    return log_power_sum(row, peak, 0.0, 1.0);
-}
-
 template <class E>
 bool row_statistics(const Rows& rows, std::int64_t index, const RowRequest& request,
                     const Scratch& scratch, RowAnswer& answer) {
@@ -69,12 +28,8 @@ bool row_statistics(const Rows& rows, std::int64_t index, const RowRequest& requ
     if (request.top > 0) best.finish(row, answer.top_ids);
     for (std::int64_t i = 0; i < request.top; ++i)
         answer.top_logp[i] = (row.value(answer.top_ids[i]) - peak) - log_sum;
-    if (request.power_count > 0) {
-        const double precise = precise_log_sum(row, peak);
-        for (std::int64_t i = 0; i < request.power_count; ++i)
-            answer.log_powers[i] =
-                log_power_sum(row, peak, precise, request.powers[i]);
-    }
+    if (request.powers->count > 0)
+        power_sums<E>(rows, index, 1.0, peak, *request.powers, answer.log_powers);
     return true;
 }
 

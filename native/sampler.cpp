@@ -244,8 +244,8 @@ bool Sampler::place_in_strip(std::int64_t row, std::int64_t block, double peak,
 
 // A draw from the row as it is: one pass for the sums of its blocks, and one block.
 bool Sampler::draw_whole(std::int64_t row, const Uniforms& uniforms, std::int32_t& id,
-                         double& logp) {
-    double peak, total = 0, before = 0;
+                         double& logp, double& peak) {
+    double total = 0, before = 0;
     const double uniform = uniforms.at[uniforms.levels - 1];
     if (!kernels.block_sums(rows, row, sampling.temperature, sums.data(), peak))
         return false;
@@ -301,25 +301,45 @@ const Token* Sampler::pick_by_levels(const double* uniforms) {
     return &tokens[begin];
 }
 
+// The sums over the tokens that the cuts have left, read as a row of their own.
+void Sampler::sum_powers_left(const Powers& powers, double* log_powers) {
+    scratch.clear();
+    for (const Token& token : tokens) scratch.push_back(token.score);
+    const double peak = *std::max_element(scratch.begin(), scratch.end());
+    const auto count = static_cast<std::int64_t>(scratch.size());
+    const auto* at = reinterpret_cast<const unsigned char*>(scratch.data());
+    const Rows left = {at,    count * static_cast<std::ptrdiff_t>(sizeof(double)),
+                       sizeof(double), 1, count, Element::float64};
+    kernels.power_sums(left, 0, 1.0, peak, powers, log_powers);
+}
+
 bool Sampler::draw(std::int64_t row, const Uniforms& uniforms, std::int32_t& id,
-                   double& logp) {
+                   double& logp, const Powers& powers, double* log_powers) {
+    double peak;
     if (greedy) {
-        double peak;
         std::int64_t first;
         if (!kernels.peak(rows, row, peak, first)) return false;
         id = static_cast<std::int32_t>(first);
         logp = 0;
+        std::fill(log_powers, log_powers + powers.count, 0.0);
         return true;
     }
     // Beyond these temperatures their reciprocals do not suit single precision.
     const bool moderate = sampling.temperature > 1e-6 && sampling.temperature < 1e6;
-    if (whole && moderate) return draw_whole(row, uniforms, id, logp);
+    if (whole && moderate) {
+        if (!draw_whole(row, uniforms, id, logp, peak)) return false;
+        if (powers.count > 0)
+            kernels.power_sums(rows, row, sampling.temperature, peak, powers,
+                               log_powers);
+        return true;
+    }
     if (!survive(row)) return false;
     const double total = total_weight(tokens);
     const Token* drawn =
         uniforms.levels > 1 ? pick_by_levels(uniforms.at) : pick(uniforms.at[0], total);
     id = static_cast<std::int32_t>(drawn->id);
     logp = std::min(drawn->score - std::log(total), 0.0);
+    if (powers.count > 0) sum_powers_left(powers, log_powers);
     return true;
 }
 

@@ -20,8 +20,10 @@ class Sampler {
   public:
     Sampler(const Kernels& kernels, const Rows& rows, const Sampling& sampling);
 
-    // False where the row is not a distribution.
-    bool draw(std::int64_t row, const Uniforms& uniforms, std::int32_t& id, double& logp);
+    // False where the row is not a distribution. `log_powers` takes log sum q^power of
+    // what is drawn from.
+    bool draw(std::int64_t row, const Uniforms& uniforms, std::int32_t& id,
+              double& logp, const Powers& powers, double* log_powers);
     bool process(std::int64_t row, double* logp);
 
   private:
@@ -42,7 +44,8 @@ class Sampler {
     void take_fewest(std::int64_t row, double peak, double centre, double needed);
     void keep_fewest(double centre, double needed);
     bool draw_whole(std::int64_t row, const Uniforms& uniforms, std::int32_t& id,
-                    double& logp);
+                    double& logp, double& peak);
+    void sum_powers_left(const Powers& powers, double* log_powers);
     bool place(std::int64_t row, std::int64_t block, double peak, double aim,
                std::int32_t& id);
     bool place_in_strip(std::int64_t row, std::int64_t block, double peak,

@@ -5,6 +5,7 @@
 #include "exponential.hpp"
 #include "collect.hpp"
 #include "scan.hpp"
+#include "power_sums.hpp"
 #include "rows.hpp"
 #include "sums.hpp"
 #include "pairs.hpp"
@@ -77,6 +78,12 @@ const Kernels kernels = {
        double& total, double& moment) {
         with_element(rows.element, [&](auto e) {
             score_sums<decltype(e)>(rows, row, temperature, peak, total, moment);
+        });
+    },
+    [](const Rows& rows, std::int64_t row, double temperature, double peak,
+       const Powers& powers, double* found) {
+        with_element(rows.element, [&](auto e) {
+            power_sums<decltype(e)>(rows, row, temperature, peak, powers, found);
         });
     },
     [](const Rows& rows, std::int64_t row, std::int64_t id) {

@@ -34,8 +34,11 @@ def draw(
     element: int,
     settings: np.ndarray,
     uniforms: np.ndarray,
+    levels: int,
+    powers: np.ndarray,
     ids: np.ndarray,
     logp: np.ndarray,
+    log_powers: np.ndarray,
     threads: int,
     /,
 ) -> int: ...

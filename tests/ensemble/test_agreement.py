@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 import nescio
+from nescio.ensemble import agreement
 from nescio.ensemble.agreed import Agreed, Agreement, Opened
 from nescio.ensemble.agreement import (
     agreement_beam,
     agreement_search,
     agreement_searches,
 )
+from nescio.ensemble.grid import cells
 from nescio.errors import CapabilityError, InvalidDistribution, InvalidInput
 from nescio.models.table import Table, TableContext, read_table
 from nescio.models.vocabulary import Vocabulary
@@ -159,6 +161,31 @@ def test_a_cell_that_cannot_win_is_passed_over_and_the_next_is_not(seed: int) ->
     plan = Agreement(4, (0.2, 0.8), 5)
     found = [(one.total, one.tokens) for one in search(tables, plan)]
     assert [tokens for _, tokens in found] == [t for _, t in grid_search(tables, plan)]
+
+
+def test_once_one_has_finished_the_rest_is_not_passed_over_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    letters = [bytes([a, b]) for a in range(97, 123) for b in range(97, 123)]
+    size = len(letters)
+    vocabulary = Vocabulary.of(
+        [*letters, b"", b""], control={size: "<end>", size + 1: "<start>"}, end=[size]
+    )
+    with np.errstate(divide="ignore"):
+        row = np.log([*np.full(size, 0.4 / size), 0.6, 0.0])
+    table = Table("table:ending", vocabulary, {(): row}, "x")
+    looked = 0
+
+    def counted(*given, **settings):
+        nonlocal looked
+        for cell in cells(*given, **settings):
+            looked += 1
+            yield cell
+
+    monkeypatch.setattr(agreement, "cells", counted)
+    found = search([table], Agreement(3, max_tokens=4))
+    assert [one.texts for one in found] == [(b"",)]
+    assert looked <= 2  # of 677: the end, and the end again
 
 
 def test_with_itself_it_is_greedy_at_width_1_and_not_beyond() -> None:

@@ -133,7 +133,7 @@ def test_a_temperature_is_read_off_the_states_of_an_unseen_task() -> None:
 def test_one_temperature_for_a_task_and_one_for_every_row() -> None:
     tasks = [task_of("one"), task_of("three", over=3.0)]
     hot = thermometer.fit(tasks, learning=BRIEF)
-    own = adaptive_temperature.fit(tasks, learning=replace(BRIEF, hidden=None))
+    own = adaptive_temperature.fit(tasks, learning=replace(BRIEF, head="linear"))
     for fitted in (hot, own):
         after = fitted.apply(tasks[1])
         before = tasks[1].predictions
@@ -154,8 +154,8 @@ def test_numpy_applies_what_torch_trained() -> None:
 
     task = task_of("one")
     states = torch.tensor(task.states)
-    for hidden, most in ((4, 10.0), (None, 10.0), (None, 0.1)):
-        learning = replace(BRIEF, hidden=hidden)
+    for head, most in (("mlp", 10.0), ("linear", 10.0), ("linear", 0.1)):
+        learning = replace(BRIEF, head=head)
         fitted = adaptive_temperature.fit([task], learning=learning, most=most)
         weights = {n: torch.tensor(w) for n, w in fitted.weights.items()}
         expected = adaptive_inverse(weights, states, most=most)
@@ -230,7 +230,7 @@ def test_files_give_the_same_to_the_last_bit(tmp_path: Path) -> None:
     path = tmp_path / "head.safetensors"
     for fitted in (
         thermometer.fit([task], learning=learning),
-        adaptive_temperature.fit([task], learning=replace(BRIEF, hidden=None)),
+        adaptive_temperature.fit([task], learning=replace(BRIEF, head="linear")),
     ):
         write_learned_temperature(path, fitted)
         read = read_learned_temperature(path)
@@ -295,7 +295,7 @@ def test_what_cannot_be_fitted_is_refused() -> None:
         lambda: replace(task, origin={}),
         lambda: thermometer.fit([], learning=BRIEF),
         lambda: thermometer.fit([task, task], learning=BRIEF),
-        lambda: thermometer.fit([task], learning=replace(BRIEF, hidden=None)),
+        lambda: thermometer.fit([task], learning=replace(BRIEF, head="linear")),
         lambda: thermometer.fit([task], learning=replace(BRIEF, learning_rate=1e30)),
         lambda: thermometer.fit([task], prior_shape=-1.0),
         lambda: adaptive_temperature.fit([task], alpha=2.0),
@@ -505,7 +505,7 @@ def test_every_token_has_the_state_it_was_predicted_from(tmp_path: Path) -> None
     assert found.ids[3] == "two, token 1"
     size = model.vocabulary.size
     assert found.predictions.row(4).tolist() == [2.0 * n for n in range(size)]
-    fitted = adaptive_temperature.fit([found], learning=replace(BRIEF, hidden=None))
+    fitted = adaptive_temperature.fit([found], learning=replace(BRIEF, head="linear"))
     assert fitted.apply(found).labels.tolist() == found.predictions.labels.tolist()
 
 

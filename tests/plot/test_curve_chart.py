@@ -9,7 +9,7 @@ import pytest
 
 from nescio.errors import InvalidInput
 from nescio.plot.curve import Curve, Place, curve_chart
-from nescio.plot.key import Entry, key, key_rows
+from nescio.plot.key import DASHES, Entry, key, key_rows
 from nescio.plot.panel import Axis, log_axis, straight_axis
 
 X = np.array([0.5, 1.0, 2.0])
@@ -145,3 +145,22 @@ def test_the_key_breaks_into_rows_and_knows_its_looks():
     assert key(entries, 200).count("<text") == 4
     with pytest.raises(InvalidInput, match="look is 'star'"):
         Entry("a", "star", "#000")
+
+
+def test_dashes_differ_by_name_in_the_chart_as_in_its_key():
+    looks = [False, True, *DASHES]
+    root = chart(
+        *(Curve(str(look), X, X + n, dashed=look) for n, look in enumerate(looks))
+    )
+    drawn = [e for e in named(root, "line") if "sample" not in e.get("class", "")]
+    sample = [e for e in named(root, "line") if "sample" in e.get("class", "")]
+    patterns = [e.get("stroke-dasharray") for e in reversed(drawn)]
+    assert patterns == [None, DASHES["dashes"], *DASHES.values()]
+    assert patterns == [e.get("stroke-dasharray") for e in sample]
+    assert len(set(DASHES.values())) == len(DASHES)
+    assert all(e.get("stroke-linecap") == "butt" for e in drawn[:-1])
+
+
+def test_unknown_dashes_are_refused():
+    with pytest.raises(InvalidInput, match="'wavy': one of"):
+        Curve("a", X, X, dashed="wavy")

@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from nescio.decoding.joined import Together, expected_after, together
+from nescio.decoding.joined import Together, expected_after, tells_more, together
 from nescio.decoding.rules import Decoding, Endings
 from nescio.kernel import (
     LEVELS,
     RowStatistics,
-    Sampling,
-    draw,
-    process,
+    draw_with_sums,
     row_statistics,
 )
 from nescio.trace.trace import Stop
@@ -140,7 +138,7 @@ def drawn_tokens(
         context_length=model.context_length,
     )
     drawn = partial(_drawn, model=model, decoding=decoding, endings=endings)
-    waiting, read = enumerate(requests), None
+    waiting, read, tells = enumerate(requests), None, False
     going: list[_Answer] = []
     while True:
         if going:
@@ -148,7 +146,7 @@ def drawn_tokens(
             contexts, logits = model.extend([a.context for a in going], runs)
             for answer, context in zip(going, contexts, strict=True):
                 answer.context = context
-            going, step = drawn(going, logits)
+            going, step = drawn(going, logits, tells=tells)
             yield step
         free = decoding.batch - len(going)
         has_room = free * _JOIN_SHARE >= decoding.batch
@@ -158,11 +156,12 @@ def drawn_tokens(
             prompt = group[0][1].prompt
             if read is None or read.prompt is not prompt:
                 read = read_prompt(model, prompt, group[0][1].context, last=read)
+                tells = tells_more(read.context)  # as all contexts of one model
             rows = np.broadcast_to(read.logits, (len(group), read.logits.shape[1]))
             joined = [
                 _Answer.begun(number, read, request.seed) for number, request in group
             ]
-            joined, step = drawn(joined, rows)
+            joined, step = drawn(joined, rows, tells=tells)
             going += joined
             yield step
         if not going and not joining:
@@ -207,11 +206,14 @@ def _drawn(
     model: Any,
     decoding: Decoding,
     endings: Endings,
+    tells: bool,
 ) -> tuple[list[_Answer], Drawn]:
     """One token for each answer; those that go on, and what was drawn."""
     detail = decoding.detail
     uniforms = np.array([answer.uniforms() for answer in answers])
-    ids, processed = draw(logits, decoding.sampling, uniforms)
+    ids, processed, sums = draw_with_sums(
+        logits, decoding.sampling, uniforms, renyi=detail.renyi_processed
+    )
     found = row_statistics(logits, ids, top=detail.top, renyi=detail.renyi)
     for answer, token in zip(answers, ids.tolist(), strict=True):
         answer.last, answer.tokens = token, answer.tokens + 1
@@ -220,7 +222,8 @@ def _drawn(
             answer.tail = kept + model.vocabulary.token(token)
     used = [answer.context.length + answer.before for answer in answers]
     context_used = np.array(used, dtype=np.int64)
-    told = together([answer.context for answer in answers], logits, ids)
+    contexts = [answer.context for answer in answers]
+    told = together(contexts, logits, ids) if tells else None
     stops = endings.of_tokens(
         ids,
         [answer.tail for answer in answers],
@@ -234,19 +237,7 @@ def _drawn(
         found,
         context_used,
         stops,
-        _processed_sums(logits, decoding),
+        sums if detail.renyi_processed else None,
         told,
     )
     return [a for a, stop in zip(answers, stops, strict=True) if stop is None], step
-
-
-def _processed_sums(
-    logits: Float[np.ndarray, "rows vocab"], decoding: Decoding
-) -> Float[np.ndarray, "rows orders"] | None:
-    """Rényi sums of what was drawn from, if they are asked for."""
-    orders = decoding.detail.renyi_processed
-    if not orders:
-        return None
-    plain = decoding.sampling == Sampling()
-    drawn_from = logits if plain else process(logits, decoding.sampling)
-    return row_statistics(drawn_from, renyi=orders).log_renyi

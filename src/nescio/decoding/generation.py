@@ -17,7 +17,6 @@ from nescio.decoding.watching import Alert, TokenStatistics, Watch, Watcher
 from nescio.errors import ResponseError
 from nescio.kernel import RowStatistics
 from nescio.models.protocol import Answering, Model, Stepping, Tokenized, require
-from nescio.models.vocabulary import Vocabulary
 from nescio.trace import Prompt, Trace
 from nescio.trace.trace import Stop
 
@@ -125,14 +124,31 @@ class Stream:
         return self.watch.update(token)
 
     def _event(self, drawn: Drawn, alert: Alert | None) -> TokenEvent:
-        index = len(self._rows) - 1
-        event = _event(drawn, 0, index, self._model.vocabulary)
-        self._entropy += event.entropy
-        return replace(
-            event,
-            text=self._text.decode(event.buffer, final=event.stop is not None),
+        index, vocabulary = len(self._rows) - 1, self._model.vocabulary
+        found, token = drawn.statistics, int(drawn.token_ids[0])
+        if found.logp is None or found.rank is None:
+            raise AssertionError("row statistics of drawn tokens have targets")
+        buffer, stop = vocabulary.token(token), drawn.stops[0]
+        entropy = float(found.entropy[0])
+        self._entropy += entropy
+        return TokenEvent(
+            index,
+            token,
+            buffer,
+            vocabulary.label(token),
+            float(found.logp[0]),
+            float(drawn.logp_processed[0]),
+            entropy,
+            float(found.varentropy[0]),
+            int(found.rank[0]),
+            int(drawn.context_used[0]),
+            stop,
+            found,
+            0,
+            text=self._text.decode(buffer, final=stop is not None),
             entropy_rate=self._entropy / (index + 1),
             alert=alert,
+            together=drawn.together,
         )
 
     @property
@@ -256,25 +272,3 @@ def _logp(found: RowStatistics, row: int) -> float:
     if found.logp is None:
         raise AssertionError("row statistics of drawn tokens have targets")
     return float(found.logp[row])
-
-
-def _event(drawn: Drawn, row: int, index: int, vocabulary: Vocabulary) -> TokenEvent:
-    found, token = drawn.statistics, int(drawn.token_ids[row])
-    if found.logp is None or found.rank is None:
-        raise AssertionError("row statistics of drawn tokens have targets")
-    return TokenEvent(
-        index,
-        token,
-        vocabulary.token(token),
-        vocabulary.label(token),
-        float(found.logp[row]),
-        float(drawn.logp_processed[row]),
-        float(found.entropy[row]),
-        float(found.varentropy[row]),
-        int(found.rank[row]),
-        int(drawn.context_used[row]),
-        drawn.stops[row],
-        found,
-        row,
-        together=drawn.together,
-    )

@@ -27,6 +27,7 @@ __all__ = [
     "prompts_read",
     "columns_of",
     "is_told",
+    "tells_more",
     "together",
     "tokens_seen",
 ]
@@ -180,7 +181,7 @@ def tokens_seen(context: Any) -> int:
     Where it is read byte by byte, those of the likeliest spelling, of the member for
     which they are most.
     """
-    if not isinstance(context, JoinedContext | SpelledContext):
+    if not tells_more(context):
         return context.length
     there = (member for member in _members(context) if member is not None)
     return max(map(_used, there), default=0)
@@ -194,8 +195,12 @@ def _used(context: Any) -> int:
 
 def is_told(model: Any) -> bool:
     """Whether contexts of a model say more than what comes next."""
-    fresh = model.open() if hasattr(model, "open") else None
-    return isinstance(fresh, JoinedContext | SpelledContext)
+    return hasattr(model, "open") and tells_more(model.open())
+
+
+def tells_more(context: Any) -> bool:
+    """Whether a context says more than what comes next; looking takes a while."""
+    return isinstance(context, JoinedContext | SpelledContext)
 
 
 def together(
@@ -210,7 +215,7 @@ def together(
         logits: what the model expects there.
         symbols: that follow.
     """
-    if not contexts or not isinstance(contexts[0], JoinedContext | SpelledContext):
+    if not contexts or not tells_more(contexts[0]):
         return None
     rows = [
         _row(context, expected, int(symbol))

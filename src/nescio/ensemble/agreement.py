@@ -246,11 +246,8 @@ class _Search:
 
     def step(self) -> None:
         """One token more for the members that run."""
-        grids = [zip(repeat(h), self._cells(h), strict=False) for h in self.going]
         going: list[_Hypothesis] = []
-        for parent, cell in heapq.merge(*grids, key=lambda pair: -pair[1].score):
-            if cell.total < self._least:
-                continue
+        for parent, cell in self._ranked():
             longer = self._extended(parent, cell)
             stop = self._stop(parent, longer, cell)
             if stop is None:
@@ -260,6 +257,28 @@ class _Search:
             if len(going) == self.plan.width or self.done:
                 break
         self.going = going
+
+    def _ranked(self) -> Iterator[tuple[_Hypothesis, Cell]]:
+        """The cells of all that go on, best first.
+
+        Where one has finished, so that fewer of the others count, these are looked for
+        anew: to pass over all the rest one by one would take long.
+        """
+        given: set[tuple[int, tuple[int | None, ...]]] = set()
+        least = math.nan
+        while least != self._least:
+            least = self._least
+            grids = [
+                zip(repeat(number), self._cells(h), strict=False)
+                for number, h in enumerate(self.going)
+            ]
+            for number, cell in heapq.merge(*grids, key=lambda pair: -pair[1].score):
+                if (number, cell.tokens) in given:
+                    continue
+                given.add((number, cell.tokens))
+                yield self.going[number], cell
+                if self._least > least:
+                    break
 
     def result(self) -> tuple[Agreed, ...]:
         """What has finished, the best first."""

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from nescio.ensemble.branches import END, SYMBOLS, Branch, masses
+from nescio.ensemble.canonical import ended_rightly
 from nescio.ensemble.prompts import PromptRead
 from nescio.ensemble.reviving import (
     LOG_EVEN,
@@ -77,7 +78,11 @@ class ByteContext:
         if not self.branches or self.symbols[-1] == END:
             return np.full(SYMBOLS, -np.inf)
         scale = max(branch.log_weight for branch in self.branches)
-        found = masses(self.branches, scale=scale)
+        branches, prompt = self.branches, self.prompt
+        if prompt is not None and self.view.spelling == "canonical":
+            ids = prompt.token_ids
+            branches = ended_rightly(self.view.model, branches, prompt=ids)
+        found = masses(branches, scale=scale)
         with np.errstate(divide="ignore"):
             return np.log(found) + (scale - self._log_prompt)
 

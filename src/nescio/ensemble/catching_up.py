@@ -64,7 +64,7 @@ def _spelled_since(
         alive: tuple[Branch, ...] = (branch,)
         for back, byte in enumerate(_last(context, one.age)):
             alive, here = narrowed(alive, view.lexicon, byte)
-            here = spelled_rightly(view, here)
+            here = spelled_rightly(context, here)
             ended += ((candidate, one.age - back - 1) for candidate in here)
         found += alive
     return found, ended

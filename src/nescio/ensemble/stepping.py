@@ -19,6 +19,7 @@ from nescio.ensemble.branches import (
     narrowed,
     shares_of,
 )
+from nescio.ensemble.canonical import that_may_be_canonical
 from nescio.ensemble.reviving import Waiting, aged, log_rest, log_sum, set_aside
 from nescio.errors import ContextOverflow, InvalidInput, InvalidText
 
@@ -30,7 +31,6 @@ __all__ = [
     "given_up",
     "grown",
     "impossible",
-    "is_canonical",
     "spelled_rightly",
     "tokens_of",
 ]
@@ -40,8 +40,6 @@ KEPT_NUMBERS = ("log_gone", "log_followed_gone", "log_said")
 
 _TOGETHER = 64
 """How many contexts are asked in one pass: bounds the memory of their rows."""
-_LOOKED_AT, _COMPARED = 48, 32
-"""Tokens at the end of a text that are spelled anew, and those that have to agree."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +96,7 @@ def followed(context: Any, symbol: int) -> tuple[Any, tuple[Candidate, ...]]:
         return _ended(context, read, total, said), ()
     view = context.view
     kept, ended = narrowed(context.branches, view.lexicon, symbol)
-    ended = spelled_rightly(view, ended)
+    ended = spelled_rightly(context, ended)
     if view.spelling == "canonical" and not (kept or ended or context.waiting):
         raise InvalidText(_not_its_own(context, symbol))
     chosen = _chosen(context, ended, total, alone=not kept)
@@ -126,11 +124,14 @@ def given_up(context: Any, gone: Sequence[Waiting]) -> Any:
     )
 
 
-def spelled_rightly(view: Any, ended: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+def spelled_rightly(
+    context: Any, ended: tuple[Candidate, ...]
+) -> tuple[Candidate, ...]:
     """Those tokens that a view follows: all, or the tokenizer's own."""
-    if view.spelling == "all":
+    if context.view.spelling == "all":
         return ended
-    return tuple(c for c in ended if c.tokens and is_canonical(view.model, c.tokens))
+    prompt = context.prompt.token_ids
+    return that_may_be_canonical(context.view.model, ended, prompt=prompt)
 
 
 def _check(context: Any, symbol: int) -> None:
@@ -229,30 +230,6 @@ def _that_fit(
             "see; shorten the prompt or the text"
         )
     return fit
-
-
-def is_canonical(model: Any, tokens: Spelled) -> bool:
-    """Whether the tokenizer itself spells so, judged by the last 48 tokens.
-
-    Tokens after which a character is not whole are let pass: the next one decides.
-    """
-    recent, whole = _recent(model.vocabulary, tokens)
-    try:
-        own = model.encode(model.vocabulary.spell(recent)).tolist()
-    except InvalidText:
-        return True
-    return own == recent if whole else own[-_COMPARED:] == recent[-_COMPARED:]
-
-
-def _recent(vocabulary: Any, tokens: Spelled) -> tuple[list[int], bool]:
-    """The last tokens from the beginning of a character on, and whether that is all."""
-    found: list[int] = []
-    for token in _backwards(tokens):
-        found.append(token)
-        spelled = vocabulary.token(token)
-        if len(found) >= _LOOKED_AT and (spelled[0] & 0xC0) != 0x80:
-            break
-    return found[::-1], len(found) == tokens.length
 
 
 def _backwards(tokens: Spelled | None) -> Iterator[int]:

@@ -8,6 +8,7 @@ from nescio.evaluation import adaptive_temperature, thermometer
 from nescio.evaluation.answer_state_reading import answer_states as answer_states
 from nescio.evaluation.answer_state_reading import token_states
 from nescio.evaluation.answer_states import AnswerStates
+from nescio.evaluation.answer_texts import TextStates
 from nescio.evaluation.articles import stretches, wikitext_articles
 from nescio.evaluation.builtin_tasks import arithmetic, capitals, last_words
 from nescio.evaluation.equivalence import (
@@ -89,6 +90,7 @@ __all__ = [
     "STEPS",
     "Step",
     "Task",
+    "TextStates",
     "Transferred",
     "TrueForm",
     "Verbalised",

@@ -37,11 +37,11 @@ def fit(
             ``"plain"`` (every row counts alike).
         alpha: the weight of wrong rows, 0 to 1.
         most: what β is clipped at, above 0.
-        learning: steps, batch and the like; None: a head of one layer.
+        learning: the head, steps, batch and the like; None: a head of one layer.
 
     Raises:
         InvalidInput: no tasks, tasks of several models, an unknown weighting, an alpha
-            outside [0, 1].
+            outside [0, 1]; tasks without texts for a head that reads them.
         MissingDependency: torch is not installed.
 
     Example:
@@ -61,4 +61,4 @@ def fit(
     from nescio.evaluation.learned_fitting import fit_adaptive
 
     settings = {"weighting": weighting, "alpha": float(alpha), "most": float(most)}
-    return fit_adaptive(tasks, learning or Learning(hidden=None), settings)
+    return fit_adaptive(tasks, learning or Learning(head="linear"), settings)

@@ -17,15 +17,19 @@ import numpy as np
 
 from nescio.errors import InvalidInput, MissingDependency, SchemaError
 from nescio.evaluation.answer_states import AnswerStates
+from nescio.evaluation.answer_texts import TextStates
 from nescio.outcome import Predictions
 
 __all__ = ["read_states", "read_tensors", "write_states", "write_tensors"]
 
 Tensors = Mapping[str, np.ndarray]
 _STATES = "answer states"
-_FIELDS = ("task", "scale", "origin", "ids", "cluster", "settings")
+_FIELDS = ("task", "scale", "origin", "ids", "cluster", "settings", "texts")
 _TENSORS = ("states", "scores", "offsets", "labels")
 _KINDS = [("f", 2), ("f", 1), ("i", 1), ("i", 1)]
+_TEXTS = ("text_states", "text_offsets", "text_rows")
+_TEXT_KINDS = [("f", 2), ("i", 1), ("i", 1)]
+_SINGLE = np.dtype(np.float32)
 
 
 def write_states(path: str | Path, states: AnswerStates) -> None:
@@ -53,6 +57,7 @@ def write_states(path: str | Path, states: AnswerStates) -> None:
         "ids": list(states.ids),
         "cluster": None if states.cluster is None else list(states.cluster),
         "settings": dict(states.settings),
+        "texts": None,
     }
     tensors = {
         "states": states.states,
@@ -60,6 +65,10 @@ def write_states(path: str | Path, states: AnswerStates) -> None:
         "offsets": states.predictions.offsets,
         "labels": states.predictions.labels,
     }
+    if (texts := states.texts) is not None:
+        fields["texts"] = {"before": texts.before}
+        parts = (texts.states, texts.offsets, texts.rows)
+        tensors |= dict(zip(_TEXTS, parts, strict=True))
     write_tensors(path, _STATES, fields, tensors)
 
 
@@ -70,12 +79,20 @@ def read_states(path: str | Path) -> AnswerStates:
         InvalidInput: there is no such file.
         SchemaError: it is damaged, or something else.
     """
-    fields, tensors = read_tensors(path, _STATES, _FIELDS, _TENSORS)
-    named = fields["cluster"]
-    kinds = [(tensors[name].dtype.kind, tensors[name].ndim) for name in _TENSORS]
-    if kinds != _KINDS or tensors["states"].dtype != np.float32:
+    fields, tensors = read_tensors(path, _STATES, _FIELDS, None)
+    named, kept = fields["cluster"], fields["texts"]
+    names, expected = (_TENSORS, _KINDS)
+    if kept is not None:
+        names, expected = names + _TEXTS, expected + _TEXT_KINDS
+    kinds = {name: (one.dtype.kind, one.ndim) for name, one in tensors.items()}
+    floats = (one.dtype for name, one in tensors.items() if name.endswith("states"))
+    if kinds != dict(zip(names, expected, strict=True)) or {*floats} != {_SINGLE}:
         raise SchemaError(f"{Path(path).name}: its tensors are no answer states")
     try:
+        texts = None
+        if kept is not None:
+            parts = [tensors[name] for name in _TEXTS]
+            texts = TextStates(*parts, before=kept["before"])
         predictions = Predictions(
             tensors["scores"], tensors["offsets"], tensors["labels"], fields["scale"]
         )
@@ -87,8 +104,9 @@ def read_states(path: str | Path) -> AnswerStates:
             ids=tuple(fields["ids"]),
             cluster=None if named is None else tuple(named),
             settings=fields["settings"],
+            texts=texts,
         )
-    except (AttributeError, InvalidInput, TypeError) as error:
+    except (AttributeError, InvalidInput, KeyError, TypeError) as error:
         raise SchemaError(f"{Path(path).name}: no answer states: {error}") from error
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Float, Float32, Int
 from nescio.errors import InvalidInput
 from nescio.evaluation.answer_state_files import read_states, write_states
 from nescio.evaluation.answer_states import AnswerStates
+from nescio.evaluation.answer_texts import TextStates
 from nescio.evaluation.generated import uses_chat
 from nescio.evaluation.journal import digest_of
 from nescio.evaluation.multiple_choice import choices_by_letter, choices_by_text
@@ -32,32 +33,36 @@ _MOST_SCORES = 2**27
 _TOKEN_ROWS = 64
 
 
-def answer_states(
+def answer_states(  # noqa: PLR0913 - what is asked, how, and what is kept of it
     model: Any,
     task: Task,
     *,
     by: By = "letter",
     chat: bool | None = None,
+    before: int | None = 0,
     cache: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> AnswerStates:
     """The probabilities of a task's options, and the hidden states they come from.
 
     Probabilities are those of `choices_by_letter`, or of `choices_by_text` with length
-    ``"none"``; every prompt is read once.
+    ``"none"``; every prompt is read once, and once more for the states before.
 
     Args:
         model: Tokenized, Stepping and Layered: one of the ``transformers`` engine.
         task: questions with options.
         by: whether letters or the options' texts are compared.
         chat: whether questions go through the chat template; None: if there is one.
+        before: of how many of the prompt's tokens before its last the states are kept
+            too (`AnswerStates.texts`), for a head that reads them; None: of all.
         cache: a folder of safetensors files; what was read of the same model, task and
             prompts is taken from there.
         progress: called with (questions done, questions in all).
 
     Raises:
         CapabilityError: the model gives no hidden states (another engine).
-        InvalidInput: a question without options, an unknown ``by``.
+        InvalidInput: a question without options, an unknown ``by``, a ``before``
+            below 0.
         SchemaError: a file of the cache is damaged.
 
     Example:
@@ -72,11 +77,13 @@ def answer_states(
     """
     if by not in get_args(By):
         raise InvalidInput(f"by is {by!r:.60}; one of {get_args(By)}")
+    if before is not None and before < 0:
+        raise InvalidInput(f"before is {before}: at least 0, or None for all")
     require(model, Tokenized, Stepping, Layered, purpose=_PURPOSE)
     through = uses_chat(model, chat)
 
     def read() -> AnswerStates:
-        watched = _Watched(model)
+        watched = _Watched(model, before)
         if by == "letter":
             found = choices_by_letter(watched, task, chat=through, progress=progress)
         else:
@@ -84,17 +91,19 @@ def answer_states(
                 watched, task, length="none", chat=through, progress=progress
             )
         outcomes = found.outcomes()
+        texts = watched.texts(len(task.questions))
         return AnswerStates(
             task.name,
             found.predictions,
-            watched.states(len(task.questions)),
+            texts.states[texts.rows],
             model.origin.to_dict(),
             ids=tuple(question.id for question in task.questions),
             cluster=outcomes.cluster,
             settings={k: v for k, v in found.settings.items() if k != "model"},
+            texts=None if before == 0 else texts,
         )
 
-    asked = {"task": task.digest, "by": by, "chat": through}
+    asked = {"task": task.digest, "by": by, "chat": through, "before": before}
     return _cached(cache, states_key(model, asked), read)
 
 
@@ -136,7 +145,7 @@ def token_states(
 
 def states_key(model: Any, asked: Mapping[str, Any]) -> str:
     """SHA-256 of all that decides what is read: its name in the cache."""
-    return digest_of({"format": 1, "origin": model.origin.to_dict(), **asked})
+    return digest_of({"format": 2, "origin": model.origin.to_dict(), **asked})
 
 
 def _cached(
@@ -171,7 +180,7 @@ def _read_tokens(
             f"{rows} tokens over {size} are more logits than are held; give fewer, or "
             "set most="
         )
-    states, logits, targets, names, clusters = [], [], [], [], []
+    states, logits, targets, names, clusters, ends = [], [], [], [], [], [0]
     for name, one in ids.items():
         for block in model.layer_blocks([one], skip=[skip], rows=_TOKEN_ROWS):
             states.append(np.array(block.rows[-1], dtype=np.float32))
@@ -179,6 +188,7 @@ def _read_tokens(
             targets.append(one[block.position + 1])
             names += [f"{name}, token {place}" for place in block.position + 1 - skip]
             clusters += [name] * len(block.position)
+        ends.append(len(names))
     scores = np.concatenate(logits)
     predictions = Predictions(
         scores.ravel(),
@@ -186,23 +196,26 @@ def _read_tokens(
         np.concatenate(targets).astype(np.int64),
         "logit",
     )
+    found = np.concatenate(states)
     return AnswerStates(
         task,
         predictions,
-        np.concatenate(states),
+        found,
         model.origin.to_dict(),
         ids=tuple(names),
         cluster=tuple(clusters),
         settings={"protocol": "next tokens", "texts": list(ids)},
+        texts=TextStates(found, np.array(ends), np.arange(len(found))),
     )
 
 
 @dataclass(eq=False)
 class _Watched:
-    """A model that keeps the hidden state at the end of every prompt it is given."""
+    """A model that keeps the hidden states at the end of every prompt it is given."""
 
     model: Any
-    rows: list[Float[np.ndarray, "prompts width"]] = field(default_factory=list)
+    before: int | None
+    found: list[Float32[np.ndarray, "_ width"]] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -253,8 +266,26 @@ class _Watched:
         if any(context.length for context in contexts):
             return self.model.extend(contexts, tokens)
         longer, logits, layers = self.model.extend_layers(contexts, tokens)
-        self.rows.append(np.array(layers[-1], dtype=np.float32))
+        own = np.array(layers[-1], dtype=np.float32)
+        earlier = [[] for _ in tokens] if self.before == 0 else self._earlier(tokens)
+        self.found += [
+            np.concatenate([*parts, last[None]])
+            for parts, last in zip(earlier, own, strict=True)
+        ]
         return longer, logits
+
+    def _earlier(
+        self, tokens: Sequence[Int[np.ndarray, " _"]]
+    ) -> list[list[Float32[np.ndarray, "_ width"]]]:
+        """The states before the last of each prompt, in order."""
+        most = max(map(len, tokens)) if self.before is None else self.before
+        skip = [max(0, len(ids) - 1 - most) for ids in tokens]
+        parts: list[list[np.ndarray]] = [[] for _ in tokens]
+        for block in self.model.layer_blocks(tokens, skip=skip, rows=_TOKEN_ROWS):
+            rows = np.array(block.rows[-1], dtype=np.float32)
+            for number in np.unique(block.sequence):
+                parts[number].append(rows[block.sequence == number])
+        return parts
 
     def logit_blocks(
         self,
@@ -266,9 +297,10 @@ class _Watched:
         """The model's."""
         return self.model.logit_blocks(sequences, skip=skip, rows=rows)
 
-    def states(self, prompts: int) -> Float32[np.ndarray, "prompts width"]:
-        """All of them, a row a prompt, in the order they were given."""
-        found = np.concatenate(self.rows)
-        if len(found) != prompts:
-            raise AssertionError(f"{len(found)} hidden states of {prompts} prompts")
-        return found
+    def texts(self, prompts: int) -> TextStates:
+        """All of them, a text a prompt, in the order they were given."""
+        if len(self.found) != prompts:
+            raise AssertionError(f"{len(self.found)} texts of {prompts} prompts")
+        ends = np.cumsum([len(one) for one in self.found])
+        offsets = np.concatenate([[0], ends])
+        return TextStates(np.concatenate(self.found), offsets, ends - 1, self.before)

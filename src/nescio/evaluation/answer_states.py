@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from nescio.errors import InvalidInput
+from nescio.evaluation.answer_texts import TextStates
 from nescio.outcome import Outcomes, Predictions
 
 __all__ = ["AnswerStates"]
@@ -35,10 +36,12 @@ class AnswerStates:
         ids: of the questions, [n].
         cluster: what was drawn together, [n]; None: all rows stand alone.
         settings: the prompt's recipe; JSON values.
+        texts: the states of the tokens before the answers, for a head that reads them
+            (``Learning(head="transformer")``); None: they were not kept.
 
     Raises:
         InvalidInput: other numbers of rows, a state that is not finite (names its
-            row), states of no width.
+            row), states of no width, texts whose states are others.
 
     Example:
         >>> from nescio.trace import Origin
@@ -56,6 +59,7 @@ class AnswerStates:
     ids: tuple[str, ...]
     cluster: tuple[str, ...] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    texts: TextStates | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.predictions)
@@ -75,6 +79,8 @@ class AnswerStates:
             )
         if not isinstance(self.origin.get("model_digest"), str):
             raise InvalidInput("origin names no model_digest; give Origin.to_dict()")
+        if self.texts is not None:
+            _check_texts(self.states, self.texts)
         frozen = np.array(self.states)
         frozen.setflags(write=False)
         object.__setattr__(self, "states", frozen)
@@ -96,4 +102,17 @@ class AnswerStates:
         return (
             f"AnswerStates({self.task!r}, n={len(self)}, width={self.width}, "
             f"model={self.origin.get('model')!r})"
+        )
+
+
+def _check_texts(states: np.ndarray, texts: TextStates) -> None:
+    if len(texts.rows) != len(states) or texts.states.shape[1] != states.shape[1]:
+        raise InvalidInput(
+            f"texts hold {len(texts.rows)} answers of width {texts.states.shape[1]}, "
+            f"states {len(states)} of width {states.shape[1]}"
+        )
+    other = (texts.states[texts.rows] != states).any(axis=1)
+    if other.any():
+        raise InvalidInput(
+            f"the state of row {np.flatnonzero(other)[0]} is another in its text"
         )

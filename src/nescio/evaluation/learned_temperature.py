@@ -18,6 +18,14 @@ from jaxtyping import Float
 from nescio.calibration.softmax import log_softmax, logits_of, per_score, with_logp
 from nescio.errors import InvalidInput, NotEnoughData
 from nescio.evaluation.answer_states import AnswerStates
+from nescio.evaluation.answer_texts import TextStates
+from nescio.evaluation.learned_heads import (
+    block_inverse,
+    check_weights,
+    inverse,
+    is_block,
+    width_of,
+)
 from nescio.outcome import Estimate, Predictions, Recipe
 from nescio.uncertainty import (
     MINIMUM_UNITS,
@@ -27,6 +35,7 @@ from nescio.uncertainty import (
 
 __all__ = [
     "SAME_ORIGIN",
+    "Head",
     "Kind",
     "LearnedTemperature",
     "Learning",
@@ -34,6 +43,7 @@ __all__ = [
     "MOST_INVERSE",
     "check_same_origin",
     "cooled_by",
+    "texts_of",
 ]
 
 Kind = Literal["thermometer", "adaptive temperature"]
@@ -47,16 +57,8 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
 }
 MOST_INVERSE = 1e300
 """β of a temperature of 0; its reciprocal is that of an infinite one."""
-_NAMES: Mapping[str, tuple[frozenset[str], ...]] = {
-    "thermometer": (
-        frozenset({"inner", "inner_bias", "outer", "outer_bias", "last", "last_bias"}),
-    ),
-    "adaptive temperature": (
-        frozenset({"last", "last_bias"}),
-        frozenset({"inner", "inner_bias", "last", "last_bias"}),
-    ),
-}
-_SCALING = frozenset({"centre", "spread"})
+Head = Literal["linear", "mlp", "transformer"]
+"""One layer; two; a block over the text (`nescio.training.temperature_block`)."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,11 @@ class Learning:
     """How a head is trained.
 
     Args:
-        hidden: of the layer between; None: there is none (adaptive temperature only).
+        head: ``"linear"`` (one layer), ``"mlp"`` (two), or ``"transformer"``: one block
+            over the text up to the answer, which needs `AnswerStates.texts`.
+            THERMOMETER's branches are ``"mlp"`` and nothing else.
+        hidden: width of the layer between, or of the block; a linear head has none.
+        heads: of the block's attention; ``hidden`` is a multiple of twice as many.
         steps: of AdamW.
         batch: rows a step, drawn without repetition.
         learning_rate, weight_decay: of AdamW.
@@ -84,7 +90,9 @@ class Learning:
         nescio.errors.InvalidInput: steps is 0: at least 1
     """
 
-    hidden: int | None = 256
+    head: Head = "mlp"
+    hidden: int = 256
+    heads: int = 4
     steps: int = 2000
     batch: int = 128
     learning_rate: float | int = 1e-3
@@ -95,10 +103,17 @@ class Learning:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "steps", "batch", "every"):
+        if self.head not in get_args(Head):
+            raise InvalidInput(f"head is {self.head!r:.60}; one of {get_args(Head)}")
+        for name in ("hidden", "heads", "steps", "batch", "every"):
             number = getattr(self, name)
-            if number is not None and number < 1:
+            if number < 1:
                 raise InvalidInput(f"{name} is {number}: at least 1")
+        if self.head == "transformer" and self.hidden % (2 * self.heads):
+            raise InvalidInput(
+                f"hidden is {self.hidden} and heads {self.heads}: hidden has to be a "
+                "multiple of twice the heads, e.g. 64 with 4"
+            )
         for name in ("learning_rate", "weight_decay"):
             number = getattr(self, name)
             if not 0.0 <= number < math.inf:
@@ -109,6 +124,12 @@ class Learning:
             )
         if self.seed < 0:
             raise InvalidInput(f"seed is {self.seed}: at least 0")
+
+    def told(self) -> dict[str, Any]:
+        """JSON values; without what the head has not."""
+        absent = {"linear": ("hidden", "heads"), "mlp": ("heads",), "transformer": ()}
+        fields = asdict(self)
+        return {n: one for n, one in fields.items() if n not in absent[self.head]}
 
 
 @dataclass(frozen=True)
@@ -178,7 +199,7 @@ class LearnedTemperature:
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise InvalidInput(f"kind is {self.kind!r:.60}; one of {get_args(Kind)}")
-        _check_weights(self.kind, self.weights)
+        check_weights(self.kind, self.weights)
         frozen = {name: np.array(one) for name, one in self.weights.items()}
         for one in frozen.values():
             one.setflags(write=False)
@@ -187,18 +208,22 @@ class LearnedTemperature:
     @property
     def width(self) -> int:
         """Of the hidden states it reads."""
-        name = "inner" if "inner" in self.weights else "last"
-        return self.weights[name].shape[-1]
+        return width_of(self.weights)
 
     def inverse_temperatures(self, states: AnswerStates) -> Float[np.ndarray, " n"]:
         """β = 1/T of each row by itself, as the head gives it, above 0.
 
         Raises:
-            InvalidInput: states of another model, precision or width.
+            InvalidInput: states of another model, precision or width; for a head that
+                reads texts, states without them.
         """
         self._check(states)
         most = self.settings.get("most")
-        found = _inverse(self.kind, self.weights, states.states.astype(np.float64))
+        if is_block(self.weights):
+            texts = texts_of(states, self.settings.get("before"))
+            found = block_inverse(self.weights, texts)
+        else:
+            found = inverse(self.kind, self.weights, states.states)
         return found if most is None else np.minimum(found, most)
 
     def apply(self, states: AnswerStates) -> Predictions:
@@ -207,7 +232,7 @@ class LearnedTemperature:
         Right answers are not looked at. The most probable one stays so.
 
         Raises:
-            InvalidInput: states of another model, precision or width.
+            InvalidInput: as `inverse_temperatures`.
         """
         inverse = self.inverse_temperatures(states)
         if self.kind == "thermometer":
@@ -293,6 +318,30 @@ def check_same_origin(
             )
 
 
+def texts_of(states: AnswerStates, before: int | None) -> TextStates:
+    """The texts of the answers, cut as a head needs them.
+
+    Raises:
+        InvalidInput: states without texts, or with texts of another cut.
+    """
+    kept = states.texts
+    if kept is None:
+        raise InvalidInput(
+            f"{states.task!r:.60} holds the answers' own states only; this head reads "
+            "those of the text before too: answer_states(..., before=None)"
+        )
+    if kept.before != before:
+        raise InvalidInput(
+            f"{states.task!r:.60} keeps {_told(kept.before)} before an answer, this "
+            f"head reads {_told(before)}: read it with before={before}"
+        )
+    return kept
+
+
+def _told(before: int | None) -> str:
+    return "all tokens" if before is None else f"{before} tokens"
+
+
 def _limits(
     inverse: np.ndarray, states: AnswerStates, units: int, *, level: float, seed: int
 ) -> Any:
@@ -309,63 +358,3 @@ def _limits(
 
 def _reciprocal(means: np.ndarray) -> np.ndarray:
     return 1.0 / means[:, 0]
-
-
-def _inverse(
-    kind: str, weights: Mapping[str, np.ndarray], states: np.ndarray
-) -> Float[np.ndarray, " n"]:
-    """What the heads of `nescio.training.temperature_heads` give, in float64."""
-    w = {name: one.astype(np.float64) for name, one in weights.items()}
-    if "centre" in w:
-        states = (states - w["centre"]) / w["spread"]
-    if kind == "thermometer":
-        inner = np.einsum("bhw,rw->rbh", w["inner"], states, optimize=True)
-        inner = np.maximum(inner + w["inner_bias"], 0.0)
-        branches = (inner * w["outer"]).sum(-1) + w["outer_bias"]
-        return np.logaddexp(0.0, branches @ w["last"] + w["last_bias"])
-    if "inner" in w:
-        states = np.maximum(states @ w["inner"].T + w["inner_bias"], 0.0)
-    with np.errstate(over="ignore"):
-        return np.exp(states @ w["last"] + w["last_bias"])
-
-
-def _check_weights(kind: str, weights: Mapping[str, np.ndarray]) -> None:
-    given = frozenset(weights)
-    if given - _SCALING not in _NAMES[kind] or len(given & _SCALING) == 1:
-        raise InvalidInput(f"a {kind} has no weights {sorted(given)}")
-    for name, one in weights.items():
-        if one.dtype != np.float32 or not np.isfinite(one).all():
-            raise InvalidInput(f"weights {name!r} are not finite float32 numbers")
-    shapes = {name: one.shape for name, one in weights.items()}
-    if shapes != _shapes(kind, weights):
-        raise InvalidInput(f"weights of a {kind} have shapes that disagree: {shapes}")
-    if "spread" in weights and not (weights["spread"] > 0).all():
-        raise InvalidInput("spread holds a number that is not above 0")
-
-
-def _shapes(kind: str, weights: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
-    """The shapes that all weights need to have, given the innermost."""
-    if kind == "thermometer":
-        branches, hidden, width = (*weights["inner"].shape, 0, 0, 0)[:3]
-        found = {
-            "inner": (3, hidden, width),
-            "inner_bias": (3, hidden),
-            "outer": (3, hidden),
-            "outer_bias": (3,),
-            "last": (branches,),
-            "last_bias": (),
-        }
-    elif "inner" in weights:
-        hidden, width = (*weights["inner"].shape, 0, 0)[:2]
-        found = {
-            "inner": (hidden, width),
-            "inner_bias": (hidden,),
-            "last": (hidden,),
-            "last_bias": (),
-        }
-    else:
-        width = (*weights["last"].shape, 0)[0]
-        found = {"last": (width,), "last_bias": ()}
-    if "centre" in weights:
-        found |= {"centre": (width,), "spread": (width,)}
-    return found

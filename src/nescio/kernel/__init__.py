@@ -9,7 +9,7 @@ from __future__ import annotations
 from nescio.kernel.native import kernel_path
 from nescio.kernel.pairs import PairStatistics, pair_statistics
 from nescio.kernel.rows import RowStatistics, log_softmax, row_statistics
-from nescio.kernel.sampler import LEVELS, Sampling, draw, process
+from nescio.kernel.sampler import LEVELS, Sampling, draw, draw_with_sums, process
 
 __all__ = [
     "LEVELS",
@@ -17,6 +17,7 @@ __all__ = [
     "RowStatistics",
     "Sampling",
     "draw",
+    "draw_with_sums",
     "kernel_path",
     "log_softmax",
     "pair_statistics",

@@ -45,7 +45,7 @@ def _compiled() -> ModuleType | None:
 
 _TWIN = "numpy"
 _native = _compiled()
-_ELEMENTS = {"float64": 0, "float32": 1, "float16": 2, "uint16": 3}  # as in kernel.hpp
+_ELEMENTS = {"d": 0, "f": 1, "e": 2, "H": 3}  # by dtype.char, as in kernel.hpp
 _PATHS: tuple[str, ...] = () if _native is None else tuple(_native.paths())
 _EVERYTHING = Sampling()
 _NO_INTEGERS = np.empty(0, np.int64)
@@ -156,7 +156,7 @@ def row_statistics(
     refused = _module().row_statistics(
         chosen_path(),
         rows,
-        _ELEMENTS[rows.dtype.name],
+        _ELEMENTS[rows.dtype.char],
         _NO_INTEGERS if wanted is None else wanted,
         1.0 - np.array(renyi, np.float64),
         moments,
@@ -193,9 +193,9 @@ def pair_statistics(
     refused = _module().pair_statistics(
         chosen_path(),
         p_rows,
-        _ELEMENTS[p_rows.dtype.name],
+        _ELEMENTS[p_rows.dtype.char],
         q_rows,
-        _ELEMENTS[q_rows.dtype.name],
+        _ELEMENTS[q_rows.dtype.char],
         _NO_INTEGERS if wanted is None else wanted,
         numbers,
         same_top,
@@ -216,23 +216,31 @@ def draw(
     sampling: Sampling,
     uniforms: Float[np.ndarray, "rows levels"],
     *,
+    renyi: tuple[float | int, ...],
     dtype: str | None,
-) -> tuple[Int32[np.ndarray, " rows"], Float64[np.ndarray, " rows"]]:
-    """As `nescio.kernel.draw`, of rows and uniforms that were checked."""
+) -> tuple[
+    Int32[np.ndarray, " rows"],
+    Float64[np.ndarray, " rows"],
+    Float64[np.ndarray, "rows orders"],
+]:
+    """As `nescio.kernel.draw_with_sums`, of rows and uniforms that were checked."""
     ids, logp = np.empty(len(rows), np.int32), np.empty(len(rows))
+    powers = np.empty((len(rows), len(renyi)))
     refused = _module().draw(
         chosen_path(),
         rows,
-        _ELEMENTS[rows.dtype.name],
+        _ELEMENTS[rows.dtype.char],
         _settings(sampling, rows.shape[1]),
         np.ascontiguousarray(uniforms, np.float64),
         uniforms.shape[1],
+        1.0 - np.array(renyi, np.float64),
         ids,
         logp,
+        powers,
         thread_count(),
     )
     _refuse((rows, dtype), first=refused)
-    return ids, logp
+    return ids, logp, powers
 
 
 def process(
@@ -243,7 +251,7 @@ def process(
     refused = _module().process(
         chosen_path(),
         rows,
-        _ELEMENTS[rows.dtype.name],
+        _ELEMENTS[rows.dtype.char],
         _settings(sampling, rows.shape[1]),
         logp,
         thread_count(),

@@ -6,15 +6,13 @@ its NumPy twin; both are given the same checked rows.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from jaxtyping import Float, Float64, Integer, UInt16
 
 from nescio.errors import InvalidInput
 from nescio.kernel import native, twin_rows
 from nescio.kernel.results import RowStatistics
-from nescio.kernel.tiles import as_rows, as_targets
+from nescio.kernel.tiles import as_rows, as_targets, check_orders
 
 __all__ = ["RowStatistics", "log_softmax", "row_statistics"]
 
@@ -66,9 +64,7 @@ def row_statistics(
 def _check_request(top: int, renyi: tuple[float | int, ...]) -> None:
     if top < 0:
         raise InvalidInput(f"top is {top}: give 0 for none or a positive number")
-    for order in renyi:
-        if not math.isfinite(order):
-            raise InvalidInput(f"Renyi order {order} is not finite: give real numbers")
+    check_orders(renyi)
 
 
 def log_softmax(

@@ -13,9 +13,9 @@ from jaxtyping import Float, Float64, Int32, UInt16
 from nescio.errors import InvalidInput
 from nescio.kernel import native, twin_sampler
 from nescio.kernel.sampling import Sampling
-from nescio.kernel.tiles import as_rows
+from nescio.kernel.tiles import as_rows, check_orders
 
-__all__ = ["LEVELS", "Sampling", "draw", "process"]
+__all__ = ["LEVELS", "Sampling", "draw", "draw_with_sums", "process"]
 
 LEVELS = 3
 """Uniform numbers a row that go down the tree of blocks, strips and tokens."""
@@ -85,11 +85,49 @@ def draw(
         >>> int(ids[0]), round(float(np.exp(logp[0])), 6)
         (1, 0.3)
     """
+    return draw_with_sums(logits, sampling, uniforms, dtype=dtype)[:2]
+
+
+def draw_with_sums(
+    logits: Float[np.ndarray, "rows vocab"] | UInt16[np.ndarray, "rows vocab"],
+    sampling: Sampling,
+    uniforms: Float[np.ndarray, " rows"] | Float[np.ndarray, "rows levels"],
+    *,
+    renyi: tuple[float | int, ...] = (),
+    dtype: str | None = None,
+) -> tuple[
+    Int32[np.ndarray, " rows"],
+    Float64[np.ndarray, " rows"],
+    Float64[np.ndarray, "rows orders"],
+]:
+    """As `draw`, with Rényi sums of the distribution that is drawn from.
+
+    Args:
+        logits, sampling, uniforms, dtype: as for `draw`.
+        renyi: finite orders l for log sum q^(1-l), q being what `process` gives.
+
+    Returns:
+        The ids, their log-probabilities, and the sums, a column an order; nats.
+
+    Raises:
+        InvalidDistribution: as `draw`.
+        InvalidInput: as `draw`; an order that is not finite.
+
+    Example:
+        >>> logits = np.log([[0.4, 0.4, 0.2]])
+        >>> fair = Sampling(top_k=2)
+        >>> _, _, sums = draw_with_sums(logits, fair, np.array([0.75]), renyi=(-1,))
+        >>> np.exp(sums).round(6).tolist()      # 1/4 + 1/4
+        [[0.5]]
+
+    Source: Renyi (1961).
+    """
     rows = as_rows(logits, dtype)
     _check_uniforms(uniforms, len(rows))
+    check_orders(renyi)
     kernel = native if native.reads(rows) else twin_sampler
     levels = uniforms[:, None] if uniforms.ndim == 1 else uniforms
-    return kernel.draw(rows, sampling, levels, dtype=dtype)
+    return kernel.draw(rows, sampling, levels, renyi=renyi, dtype=dtype)
 
 
 def _check_uniforms(uniforms: np.ndarray, rows: int) -> None:
@@ -98,9 +136,9 @@ def _check_uniforms(uniforms: np.ndarray, rows: int) -> None:
             f"uniforms have shape {uniforms.shape}: give one number for each of the "
             f"{rows} rows, or {LEVELS}"
         )
-    outside = np.argwhere(~((uniforms >= 0) & (uniforms < 1)))
-    if len(outside):
-        place = tuple(outside[0].tolist())
+    inside = (uniforms >= 0) & (uniforms < 1)
+    if not inside.all():
+        place = tuple(np.argwhere(~inside)[0].tolist())
         raise InvalidInput(
             f"the uniform number of row {place[0]} is {uniforms[place]}: give one in "
             "[0, 1)"

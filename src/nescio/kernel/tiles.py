@@ -8,6 +8,7 @@ vocabulary alone, so a row gives the same bits whatever rows stand beside it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ __all__ = [
     "NormalisedTile",
     "as_rows",
     "as_targets",
+    "check_orders",
     "check_rows",
     "checked_peaks",
     "column_blocks",
@@ -104,14 +106,25 @@ def as_targets(
             f"targets are {targets.dtype} of shape {targets.shape}: "
             f"give one whole number for each of the {rows} rows"
         )
-    outside = np.flatnonzero((targets < 0) | (targets >= vocab))
-    if outside.size:
-        row = int(outside[0])
+    outside = (targets < 0) | (targets >= vocab)
+    if outside.any():
+        row = int(outside.argmax())
         raise InvalidInput(
             f"target {int(targets[row])} in row {row} is outside the vocabulary: "
             f"give an id from 0 to {vocab - 1}"
         )
     return targets.astype(np.int64)
+
+
+def check_orders(renyi: tuple[float | int, ...]) -> None:
+    """Refuses orders of Rényi sums that are none.
+
+    Raises:
+        InvalidInput: an order that is not finite.
+    """
+    for order in renyi:
+        if not math.isfinite(order):
+            raise InvalidInput(f"Renyi order {order} is not finite: give real numbers")
 
 
 def tiles(

@@ -11,6 +11,7 @@ from jaxtyping import Float, Float64, Int32, Shaped
 from nescio.kernel.sampling import Sampling
 from nescio.kernel.tiles import checked_peaks, shifted, tiles
 from nescio.kernel.top import top_ids
+from nescio.kernel.twin_rows import row_statistics
 
 __all__ = ["draw", "process"]
 
@@ -41,10 +42,16 @@ def draw(
     sampling: Sampling,
     uniforms: Float[np.ndarray, "rows levels"],
     *,
+    renyi: tuple[float | int, ...],
     dtype: str | None,
-) -> tuple[Int32[np.ndarray, " rows"], Float64[np.ndarray, " rows"]]:
-    """As `nescio.kernel.draw`, of rows and uniforms that were checked."""
+) -> tuple[
+    Int32[np.ndarray, " rows"],
+    Float64[np.ndarray, " rows"],
+    Float64[np.ndarray, "rows orders"],
+]:
+    """As `nescio.kernel.draw_with_sums`, of rows and uniforms that were checked."""
     drawn, logp = np.empty(len(rows), np.int32), np.empty(len(rows))
+    powers = np.empty((len(rows), len(renyi)))
     for where, tile in tiles(rows, dtype):
         peaks = checked_peaks(tile, tile, first=where.start)
         for index, row in enumerate(tile):
@@ -57,7 +64,10 @@ def draw(
                 place = _descend(weight, ids, uniforms[at])
             drawn[at] = place if ids is None else ids[place]
             logp[at] = min(score[place] - math.log(weight.sum()), 0.0)
-    return drawn, logp
+            if renyi:
+                left = row_statistics(score[None], None, top=0, renyi=renyi, dtype=None)
+                powers[at] = left.log_renyi
+    return drawn, logp, powers
 
 
 def _survivors(

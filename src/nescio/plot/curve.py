@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from nescio.errors import InvalidInput
 from nescio.plot.colours import LINES
-from nescio.plot.key import ROW, Entry, key, key_rows
+from nescio.plot.key import DASHES, ROW, Entry, key, key_rows
 from nescio.plot.panel import (
     SIZE,
     Axis,
@@ -44,11 +44,13 @@ class Curve:
         low, high: the limits of the band, or None.
         colour: an SVG colour.
         style: class names, for pages that restyle it.
-        dashed: whether it is drawn in dashes, to be told apart without colour.
+        dashed: whether it is drawn in dashes, to be told apart without colour; or in
+            which, by a name of `DASHES`.
         dots: whether each value has a dot.
 
     Raises:
-        InvalidInput: x that is not finite or falls, lengths that disagree, one limit.
+        InvalidInput: x that is not finite or falls, lengths that disagree, one limit,
+            unknown dashes.
     """
 
     name: str
@@ -58,10 +60,14 @@ class Curve:
     high: Float[np.ndarray, " highs"] | None = None
     colour: str = LINES[0]
     style: str = "entropy"
-    dashed: bool = False
+    dashed: bool | str = False
     dots: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.dashed, bool) and self.dashed not in DASHES:
+            raise InvalidInput(
+                f"{self.name!r} is drawn in {self.dashed!r}: one of {list(DASHES)}"
+            )
         if (self.low is None) != (self.high is None):
             raise InvalidInput(f"{self.name!r} has one limit; give both or none")
         for column in (self.y, self.low, self.high):
@@ -190,13 +196,19 @@ def _entries(curves: Sequence[Curve]) -> list[Entry]:
     return [
         Entry(
             one.name,
-            "dashes" if one.dashed else "line",
+            _look(one),
             one.colour,
             f"line {one.style}".strip(),
         )
         for one in curves
         if one.name
     ]
+
+
+def _look(one: Curve) -> str:
+    if isinstance(one.dashed, bool):
+        return "dashes" if one.dashed else "line"
+    return one.dashed
 
 
 def _band(panel: Panel, one: Curve) -> str:
@@ -217,21 +229,21 @@ def _curve(panel: Panel, one: Curve) -> str:
     path = "".join(
         f"M{_points(x[run], y[run])}" + ("h0" if len(run) == 1 else "") for run in runs
     )
-    dashes = {"stroke_dasharray": "5 3"} if one.dashed else {}
-    style = f"line {one.style}".strip()
-    line = element(
+    pattern, line = DASHES.get(_look(one)), dict(_LINE)
+    if pattern:  # round ends would fill the gaps
+        line |= {"stroke_linecap": "butt", "stroke_dasharray": pattern}
+    drawn = element(
         "path",
         d=path,
         stroke=one.colour,
         stroke_width=2,
-        class_=style,
-        **_LINE,
-        **dashes,
+        class_=f"line {one.style}".strip(),
+        **line,
     )
     if not one.dots:
-        return line
+        return drawn
     held = np.flatnonzero(~np.isnan(y))
-    return line + "".join(
+    return drawn + "".join(
         element("circle", cx=x[i], cy=y[i], r=3, fill=one.colour, class_=one.style)
         for i in held
     )

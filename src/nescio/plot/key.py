@@ -9,12 +9,19 @@ from nescio.errors import InvalidInput
 from nescio.plot.colours import INK_HEX
 from nescio.plot.svg import element, escape, number, text_width
 
-__all__ = ["LOOKS", "ROW", "Entry", "key", "key_rows"]
+__all__ = ["DASHES", "LOOKS", "ROW", "Entry", "key", "key_rows"]
 
 ROW = 19
 """The height of a row of the key, pixels."""
 _SIZE, _SWATCH, _GAP = 12, 22, 18
-LOOKS = ("line", "dashes", "dot", "area", "bar")
+DASHES = {
+    "dashes": "5 3",
+    "dots": "2 3",
+    "dash-dot": "9 3 2 3",
+    "long dashes": "14 4",
+}
+"""Lengths of strokes and gaps, by name, each apart from the others without colour."""
+LOOKS = ("line", *DASHES, "dot", "area", "bar")
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,8 @@ def _swatch(entry: Entry, x: float | int, y: float | int) -> str:
         tall = 12 if entry.look == "area" else 9
         place = {"x": x, "y": y - tall / 2, "width": _SWATCH, "height": tall}
         return element("rect", fill=entry.colour, class_=style, **place)
-    dashes = {"stroke_dasharray": "5 3"} if entry.look == "dashes" else {}
+    pattern = DASHES.get(entry.look)
+    dashes = {"stroke_dasharray": pattern} if pattern else {}
     return element(
         "path",
         d=f"M{number(x)} {number(y)}h{_SWATCH}",

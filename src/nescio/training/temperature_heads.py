@@ -5,8 +5,8 @@
     together, Linear(3, 1), softplus: β = 1/T above 0.
 ``adaptive``
     Linear(width, 1), or Linear(width, hidden) – ReLU – Linear(hidden, 1); β is the
-    exponential, and no more than ``most``. (The best published head is a whole
-    transformer block over the text; it is not here.)
+    exponential, and no more than ``most``. (A whole transformer block over the text:
+    :mod:`nescio.training.temperature_block`.)
 
 Parameters begin as those of ``torch.nn.Linear`` do: uniform within ±1/√(inputs).
 
@@ -32,6 +32,7 @@ __all__ = [
     "adaptive_parameters",
     "thermometer_inverse",
     "thermometer_parameters",
+    "uniform",
 ]
 
 Parameters = Mapping[str, Tensor]
@@ -60,12 +61,12 @@ def thermometer_parameters(
     _check_sizes(width, hidden)
     draw = torch.Generator().manual_seed(seed)
     return {
-        "inner": _uniform((_BRANCHES, hidden, width), width, draw),
-        "inner_bias": _uniform((_BRANCHES, hidden), width, draw),
-        "outer": _uniform((_BRANCHES, hidden), hidden, draw),
-        "outer_bias": _uniform((_BRANCHES,), hidden, draw),
-        "last": _uniform((_BRANCHES,), _BRANCHES, draw),
-        "last_bias": _uniform((), _BRANCHES, draw),
+        "inner": uniform((_BRANCHES, hidden, width), width, draw),
+        "inner_bias": uniform((_BRANCHES, hidden), width, draw),
+        "outer": uniform((_BRANCHES, hidden), hidden, draw),
+        "outer_bias": uniform((_BRANCHES,), hidden, draw),
+        "last": uniform((_BRANCHES,), _BRANCHES, draw),
+        "last_bias": uniform((), _BRANCHES, draw),
     }
 
 
@@ -106,14 +107,14 @@ def adaptive_parameters(
     _check_sizes(width, 1 if hidden is None else hidden)
     draw = torch.Generator().manual_seed(seed)
     if hidden is None:
-        return {"last": _uniform((width,), width, draw)} | {
-            "last_bias": _uniform((), width, draw)
+        return {"last": uniform((width,), width, draw)} | {
+            "last_bias": uniform((), width, draw)
         }
     return {
-        "inner": _uniform((hidden, width), width, draw),
-        "inner_bias": _uniform((hidden,), width, draw),
-        "last": _uniform((hidden,), hidden, draw),
-        "last_bias": _uniform((), hidden, draw),
+        "inner": uniform((hidden, width), width, draw),
+        "inner_bias": uniform((hidden,), width, draw),
+        "last": uniform((hidden,), hidden, draw),
+        "last_bias": uniform((), hidden, draw),
     }
 
 
@@ -139,7 +140,7 @@ def adaptive_inverse(
     return raw.clamp(max=math.log(most)).exp()  # clamped after, its gradient is NaN
 
 
-def _uniform(shape: tuple[int, ...], inputs: int, draw: torch.Generator) -> Tensor:
+def uniform(shape: tuple[int, ...], inputs: int, draw: torch.Generator) -> Tensor:
     """As of ``torch.nn.Linear`` with so many inputs."""
     bound = 1.0 / math.sqrt(inputs)
     return (torch.rand(shape, generator=draw) * 2.0 - 1.0) * bound
