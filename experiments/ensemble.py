@@ -44,7 +44,7 @@ from _ensemble_texts import Texts, all_texts
 from _precision import usual_precision
 
 import nescio
-from nescio.ensemble.byte_view import USUAL_PRUNE, ByteView
+from nescio.ensemble.byte_view import USUAL_AT_ONCE, USUAL_PRUNE, ByteView
 from nescio.ensemble.member_scores import (
     MemberScores,
     load_scores,
@@ -93,7 +93,8 @@ class Reader:
         )
 
     def _part(self, texts: Sequence[bytes]) -> MemberScores:
-        key = f"{self.name} {PRECISION} {USUAL_PRUNE} ".encode() + b"\0".join(texts)
+        how = f"{self.name} {PRECISION} {USUAL_PRUNE} {USUAL_AT_ONCE} "
+        key = how.encode() + b"\0".join(texts)
         path = self.folder / f"{self.name}_{hashlib.sha256(key).hexdigest()[:16]}.npz"
         if not path.is_file():
             begin = time.perf_counter()
@@ -107,7 +108,7 @@ class Reader:
         """The view, with the model."""
         if self.view is None:
             model = nescio.load(f"{self.name},precision={PRECISION}")
-            self.view = ByteView(model, prune=USUAL_PRUNE)
+            self.view = ByteView(model, prune=USUAL_PRUNE, at_once=USUAL_AT_ONCE)
         return self.view
 
 
@@ -166,6 +167,7 @@ def main() -> None:
         {"members": _origins(readers), "kinds": result},
         precision=PRECISION,
         prune=USUAL_PRUNE,
+        at_once=USUAL_AT_ONCE,
         prompt_bytes=LEAD,
         prompt_temperature=TEMPERATURE,
         contrast_strength=STRENGTH,

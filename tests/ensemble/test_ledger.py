@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -180,3 +182,41 @@ def test_a_member_that_turns_out_unable_to_write_leaves() -> None:
 def test_a_limit_of_spellings_is_at_least_one() -> None:
     with pytest.raises(InvalidInput, match="most is 0"):
         ByteView(random_table(1), most=0)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02])
+@pytest.mark.parametrize("at_once", [0.1, 0.5])
+def test_the_bounds_hold_where_some_wait(share: float, at_once: float) -> None:
+    lost = caught = 0
+    for seed in range(25):
+        table = random_table(seed, order=1 + seed % 2)
+        found = check(table, ByteView(table, prune=share, at_once=at_once), b"abbaab")
+        waits = [context.log_lost > -np.inf for context in found]
+        lost += sum(waits)
+        caught += sum(now and not then for now, then in pairwise(waits))
+    assert lost > 0
+    assert caught > 0 or share > 0.0
+
+
+def test_what_waits_is_asked_with_others_and_leaves_the_ledger() -> None:
+    """A space waits before each word, and is asked in the same pass as the word."""
+    table, rows = digits(0.02), list[int]()
+
+    class Counted:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(table, name)
+
+        def extend(self, contexts: Any, tokens: Any) -> Any:
+            rows.append(len(tokens))
+            return table.extend(contexts, tokens)
+
+        open = table.open
+
+    view = ByteView(Counted(), prune=0.001, at_once=0.1)
+    _, space, word, *_, digit = walked(view, b" a 2")
+    # The start; a word and a space before it; the space before a digit, and the digit.
+    assert rows == [1, 2, 1, 1]
+    assert np.exp(space.log_lost) == pytest.approx(0.02)
+    assert (len(space.waiting), word.waiting, word.log_lost) == (1, (), -np.inf)
+    assert np.exp(word.log_kept) == pytest.approx(prefix(table, b" a"), rel=1e-12)
+    assert np.exp(digit.log_kept) == pytest.approx(prefix(table, b" a 2"), rel=1e-12)

@@ -35,6 +35,7 @@ from nescio.trace import Origin
 
 __all__ = [
     "START",
+    "USUAL_AT_ONCE",
     "USUAL_PRUNE",
     "ByteContext",
     "ByteView",
@@ -47,6 +48,9 @@ START = SYMBOLS
 
 USUAL_PRUNE = 1e-2
 """What commands prune: spellings below this share of the text are not followed."""
+
+USUAL_AT_ONCE = 0.1
+"""What commands let wait: spellings below this share have no pass of their own."""
 
 Spelling = Literal["all", "canonical"]
 """All token sequences of a text, or only the tokenizer's own at every token's end.
@@ -250,18 +254,12 @@ class ByteView:
         context = ByteContext(self, (START,), tuple(grown(self, [wanted])), prompt=read)
         return replace(context, past=Past.of(context, None, [(root, 0)]))
 
-    def set_aside(self, wanted: Sequence[Wanted], prompt: PromptRead) -> ByteContext:
-        """The context of some spellings alone, all of which end at one place."""
-        branches = tuple(grown(self, wanted))
-        context = ByteContext(self, (START,), branches, prompt=prompt)
-        return replace(context, past=Past.of(context, None, ()))
-
     def read(
         self, contexts: Sequence[ByteContext], symbols: Sequence[int]
     ) -> list[ByteContext]:
         """One symbol into each context, with one pass of the model for all."""
         befores = [
-            caught_up(context, heavier=_may_end) if symbol == END else context
+            _to_its_end(context) if symbol == END else context
             for context, symbol in zip(contexts, symbols, strict=True)
         ]
         begins = [
@@ -303,9 +301,10 @@ class ByteView:
         return found
 
 
-def _may_end(context: ByteContext) -> bool:
-    """Whether a text is likelier to end by what waits than by the others."""
-    return needs_more(context, END)
+def _to_its_end(context: ByteContext) -> ByteContext:
+    """With what waits, where a text is likelier to end by that than by the others."""
+    found = caught_up(context, heavier=lambda one: needs_more(one, END))
+    return replace(found, past=context.past)  # a rewind finds it as it was
 
 
 def _latecomers(
