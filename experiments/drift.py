@@ -7,7 +7,8 @@ articles', and what the look-ahead recalibration, fitted on validation articles,
 the cross-entropy of test articles and to the entropy gap. Writes
 ``results/drift_runs.json``.
 
-    python experiments/drift.py [--work DIR] [--quick] [--model NAME] [--out FILE]
+    python experiments/drift.py [--work DIR] [--quick] [--model NAME] [--articles N]
+        [--out FILE]
 
 ``DIR`` keeps what is finished: the same command goes on where it was stopped. The
 reference data are beside the checkout (``shared/data``) or where ``NESCIO_DATA`` says.
@@ -20,7 +21,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -348,10 +349,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=PROJECT / "build" / "drift_runs")
     parser.add_argument("--quick", action="store_true", help="a few tokens only")
     parser.add_argument("--model", action="append", choices=MODELS)
+    parser.add_argument("--articles", type=int, help="continue so many")
     parser.add_argument("--out", type=Path, default=PROJECT / "results" / RESULT)
     parser.add_argument("--figures", type=Path, help="a folder for SVG files")
     given = parser.parse_args()
     size = QUICK if given.quick else FULL
+    if given.articles is not None:
+        size = replace(size, prompts=given.articles)
     found = {}
     for name in given.model or MODELS:
         print(name, flush=True)

@@ -44,7 +44,7 @@ from _ensemble_texts import Texts, all_texts
 from _precision import usual_precision
 
 import nescio
-from nescio.ensemble.byte_view import USUAL_AT_ONCE, USUAL_PRUNE, ByteView
+from nescio.ensemble.byte_view import USUAL_PRUNE, ByteView
 from nescio.ensemble.member_scores import (
     MemberScores,
     load_scores,
@@ -93,7 +93,7 @@ class Reader:
         )
 
     def _part(self, texts: Sequence[bytes]) -> MemberScores:
-        how = f"{self.name} {PRECISION} {USUAL_PRUNE} {USUAL_AT_ONCE} "
+        how = f"{self.name} {PRECISION} {USUAL_PRUNE} "
         key = how.encode() + b"\0".join(texts)
         path = self.folder / f"{self.name}_{hashlib.sha256(key).hexdigest()[:16]}.npz"
         if not path.is_file():
@@ -108,7 +108,7 @@ class Reader:
         """The view, with the model."""
         if self.view is None:
             model = nescio.load(f"{self.name},precision={PRECISION}")
-            self.view = ByteView(model, prune=USUAL_PRUNE, at_once=USUAL_AT_ONCE)
+            self.view = ByteView(model, prune=USUAL_PRUNE)
         return self.view
 
 
@@ -167,7 +167,6 @@ def main() -> None:
         {"members": _origins(readers), "kinds": result},
         precision=PRECISION,
         prune=USUAL_PRUNE,
-        at_once=USUAL_AT_ONCE,
         prompt_bytes=LEAD,
         prompt_temperature=TEMPERATURE,
         contrast_strength=STRENGTH,

@@ -96,7 +96,6 @@ def test_the_public_names_are_these() -> None:
         "TraceWriter",
         "Translator",
         "Truncation",
-        "USUAL_AT_ONCE",
         "USUAL_PRUNE",
         "UniqueValues",
         "Window",

@@ -274,7 +274,6 @@ _HOMES = {
     "nescio.ensemble.byte_context": ("ByteContext",),
     "nescio.ensemble.byte_view": (
         "ByteView",
-        "USUAL_AT_ONCE",
         "USUAL_PRUNE",
     ),
     "nescio.ensemble.hugging_face": ("JoinedGeneration",),
@@ -528,7 +527,6 @@ __all__ = [
     "TraceWriter",
     "Translator",
     "Truncation",
-    "USUAL_AT_ONCE",
     "USUAL_PRUNE",
     "UniqueValues",
     "Window",
@@ -1047,7 +1045,6 @@ if TYPE_CHECKING:
     from nescio.ensemble.agreed import Agreement as Agreement
     from nescio.ensemble.agreement import agreement_beam as agreement_beam
     from nescio.ensemble.byte_context import ByteContext as ByteContext
-    from nescio.ensemble.byte_view import USUAL_AT_ONCE as USUAL_AT_ONCE
     from nescio.ensemble.byte_view import USUAL_PRUNE as USUAL_PRUNE
     from nescio.ensemble.byte_view import ByteView as ByteView
     from nescio.ensemble.hugging_face import JoinedGeneration as JoinedGeneration

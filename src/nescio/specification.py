@@ -233,14 +233,16 @@ def _viewed(model: Any, how: Mapping[str, Any]) -> ByteView:
 
 
 def _view_options(options: Mapping[str, str]) -> dict[str, Any]:
-    from nescio.ensemble.byte_view import USUAL_AT_ONCE, USUAL_PRUNE, Spelling
+    from nescio.ensemble.byte_view import USUAL_PRUNE, Spelling
 
-    how: dict[str, Any] = {"prune": USUAL_PRUNE, "at_once": USUAL_AT_ONCE}
-    for name in ("prune", "at_once"):
-        if name in options:
-            how[name] = _share(name, options[name])
-    if how["prune"] == 0.0 and "at_once" not in options:
-        how["at_once"] = 0.0  # nothing is to be given up
+    how: dict[str, Any] = {"prune": USUAL_PRUNE}
+    if "prune" in options:
+        try:
+            how["prune"] = float(options["prune"])
+        except ValueError as error:
+            raise InvalidInput(
+                f"prune is {options['prune']!r}: a share in [0, 1), such as .01"
+            ) from error
     for name in ("most", "reopen"):
         if name in options:
             how[name] = _count(name, options[name])
@@ -251,15 +253,6 @@ def _view_options(options: Mapping[str, str]) -> dict[str, Any]:
                 f"spelling is {how['spelling']!r}: choose one of {get_args(Spelling)}"
             )
     return how
-
-
-def _share(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise InvalidInput(
-            f"{name} is {text!r}: a share in [0, 1), such as .01"
-        ) from error
 
 
 def _count(name: str, text: str) -> int:

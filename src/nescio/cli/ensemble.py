@@ -60,7 +60,6 @@ def ensemble(
     stop: drawing.Stop = None,
     seed: drawing.Seed = 0,
     prune: options.Prune = None,
-    at_once: options.AtOnce = None,
     spelling: options.Spelling = None,
     engine: EngineName = None,
     accept_license: AcceptLicense = False,
@@ -89,7 +88,6 @@ def ensemble(
         "rule": rule,
         "weights": None if by_prompt or weights is None else weights,
         "prune": None if prune is None else f"{prune:g}",
-        "at_once": None if at_once is None else f"{at_once:g}",
         "spelling": spelling,
     }
     named = specification_of(model, chosen)

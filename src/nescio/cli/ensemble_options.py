@@ -71,13 +71,6 @@ Prune = Annotated[
         help="Spellings below this share of the text are not followed; default: 0.01."
     ),
 ]
-AtOnce = Annotated[
-    float | None,
-    typer.Option(
-        help="Spellings below this share wait until a model is asked in any case; "
-        "default: 0.1, with --prune 0 0."
-    ),
-]
 Spelling = Annotated[
     str | None,
     typer.Option(

@@ -94,6 +94,7 @@ class Branch:
         sums: of the shares in each part, [parts].
         stop: share of the end; 0 unless at a boundary.
         log_total: log of what shares are divided by.
+        first: with what symbol the next token was expected to begin, [257], sums to 1.
     """
 
     context: Any
@@ -107,6 +108,7 @@ class Branch:
     sums: Float[np.ndarray, " parts"]
     stop: float
     log_total: float
+    first: Float[np.ndarray, " symbols"]
 
     @property
     def candidate(self) -> Candidate:
@@ -130,6 +132,7 @@ class Branch:
             shares.sums,
             shares.stop,
             shares.log_total,
+            _first(shares, steps),
         )
 
 
@@ -141,11 +144,14 @@ class Candidate:
         context: of the model, before the token.
         tokens: all up to and with it; None: the document start or a prompt.
         log_weight: their log-probability, nats.
+        first: with what symbol it was itself expected to begin, [257]; the nearest
+            thing to what follows it that is known without a pass. None: not known.
     """
 
     context: Any
     tokens: Spelled | None
     log_weight: float
+    first: Float[np.ndarray, " symbols"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,6 +203,13 @@ def shares_of(
     return Shares(text, sums, stop, math.log(float(sums.sum()) + stop))
 
 
+def _first(shares: Shares, steps: Steps) -> Float[np.ndarray, " symbols"]:
+    found = np.zeros(SYMBOLS)
+    found[steps.symbols] = shares.sums
+    found[END] = shares.stop
+    return found / math.exp(shares.log_total)
+
+
 def _sums(p: Float[np.ndarray, " tokens"], steps: Steps) -> Float[np.ndarray, " parts"]:
     """Sums over the parts, in float64."""
     return np.add.reduceat(p, steps.starts, dtype=np.float64)
@@ -242,6 +255,7 @@ def _ending(
                 branch.context,
                 Spelled.of(branch.tokens, int(ids[place])),
                 branch.log_weight + math.log(p),
+                branch.first,
             )
 
 
@@ -261,4 +275,5 @@ def _deeper(branch: Branch, child: Child, lexicon: Lexicon) -> Branch:
         _sums(p, steps),
         0.0,
         branch.log_total,
+        branch.first,
     )

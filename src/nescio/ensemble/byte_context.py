@@ -14,9 +14,9 @@ from nescio.ensemble.branches import END, SYMBOLS, Branch, masses
 from nescio.ensemble.canonical import ended_rightly
 from nescio.ensemble.prompts import PromptRead
 from nescio.ensemble.reviving import (
-    LOG_EVEN,
     Waiting,
     log_rest,
+    thought_of_waiting,
     weight_of,
 )
 from nescio.ensemble.rewinding import rewound
@@ -92,8 +92,10 @@ class ByteContext:
 
         Before ``<start>`` was read nothing is predicted: all are -inf.
 
-        What was set aside is thought to go on with all symbols alike: with pruning, no
-        symbol is impossible that may only wait for a spelling set aside.
+        What was set aside at the last byte is thought to begin its next token as it
+        was itself expected to begin, and a little with any symbol alike: with pruning,
+        no symbol is impossible that may only wait for a spelling set aside. What waits
+        for longer is thought to go on like the others.
         """
         if self.symbols and self.symbols[-1] == END:
             row = np.full(SYMBOLS, -np.inf)
@@ -103,7 +105,7 @@ class ByteContext:
         if not self.branches:
             return logs
         if self.waiting:
-            logs = np.logaddexp(logs, self.log_waiting + LOG_EVEN)
+            logs = np.logaddexp(logs, thought_of_waiting(self))
         return logs - _log_sum(logs)
 
     @cached_property
@@ -129,11 +131,6 @@ class ByteContext:
         """
         waiting = math.fsum(log_rest(one.log_share) for one in self.waiting)
         return self.log_followed_gone + waiting
-
-    @property
-    def log_waiting(self) -> float:
-        """Log of what those set aside are thought to weigh here, nats."""
-        return weight_of(self)
 
     @property
     def bounds(self) -> tuple[float, float]:

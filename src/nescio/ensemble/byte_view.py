@@ -35,7 +35,6 @@ from nescio.trace import Origin
 
 __all__ = [
     "START",
-    "USUAL_AT_ONCE",
     "USUAL_PRUNE",
     "ByteContext",
     "ByteView",
@@ -48,9 +47,6 @@ START = SYMBOLS
 
 USUAL_PRUNE = 1e-2
 """What commands prune: spellings below this share of the text are not followed."""
-
-USUAL_AT_ONCE = 0.1
-"""What commands let wait: spellings below this share have no pass of their own."""
 
 Spelling = Literal["all", "canonical"]
 """All token sequences of a text, or only the tokenizer's own at every token's end.
@@ -83,9 +79,6 @@ class ByteView:
             exponentially with the text: for real models take `USUAL_PRUNE`.
         spelling: ``all`` or ``canonical``.
         reopen: how many of a text prompt's last tokens `begin` opens again.
-        at_once: spellings of at least this share of the text's probability are
-            followed from where they begin; smaller ones wait until the model is asked
-            for others in any case, so a text takes fewer passes. 0: all are.
         most: how many spellings at most go on from one byte, the likeliest; None: no
             limit.
 
@@ -109,13 +102,11 @@ class ByteView:
     spelling: Spelling = "all"
     reopen: int = 2
     most: int | None = None
-    at_once: float | int = 0.0
 
     def __post_init__(self) -> None:
         require(self.model, Model, Stepping, Tokenized, purpose="a view as bytes")
-        for name, share in (("prune", self.prune), ("at_once", self.at_once)):
-            if not 0.0 <= share < 1.0:
-                raise InvalidInput(f"{name} is {share}: a share in [0, 1)")
+        if not 0.0 <= self.prune < 1.0:
+            raise InvalidInput(f"prune is {self.prune}: a share in [0, 1)")
         if self.spelling not in get_args(Spelling):
             raise InvalidInput(
                 f"spelling is {self.spelling!r}: choose one of {get_args(Spelling)}"
@@ -165,7 +156,6 @@ class ByteView:
         how = {
             "symbols": "bytes",
             "prune": self.prune,
-            "at_once": self.at_once,
             "spelling": self.spelling,
             "reopened_tokens": self.reopen,
             "spellings_a_byte": self.most,

@@ -25,7 +25,7 @@ import numpy as np
 
 from nescio.decoding.generation import stream
 from nescio.decoding.rules import Decoding
-from nescio.ensemble.byte_view import USUAL_AT_ONCE, USUAL_PRUNE
+from nescio.ensemble.byte_view import USUAL_PRUNE
 from nescio.ensemble.joining import Ensemble
 from nescio.errors import CapabilityError, InvalidInput
 from nescio.kernel import Sampling
@@ -53,7 +53,7 @@ class JoinedGeneration:
         others: the models it is joined with, of any engine.
         rule: as `nescio.Ensemble`.
         weights: of the network, then of the others; None: equal.
-        prune, at_once: as `nescio.ByteView`.
+        prune: as `nescio.ByteView`.
         traces: filled with the trace of every answer, row by row, of the last call.
 
     Raises:
@@ -72,7 +72,6 @@ class JoinedGeneration:
     rule: str = "mean"
     weights: Sequence[float | int] | None = None
     prune: float | int = USUAL_PRUNE
-    at_once: float | int = USUAL_AT_ONCE
     traces: list[Trace] = field(default_factory=list, init=False)
 
     def __call__(
@@ -91,11 +90,7 @@ class JoinedGeneration:
         _check(generation_config, logits_processor, stopping_criteria)
         own = self._read(model, generation_config)
         joined = Ensemble(
-            [own, *self.others],
-            rule=self.rule,
-            weights=self.weights,
-            prune=self.prune,
-            at_once=self.at_once,
+            [own, *self.others], rule=self.rule, weights=self.weights, prune=self.prune
         )
         mask = model_kwargs.get("attention_mask")
         rows = input_ids.tolist()

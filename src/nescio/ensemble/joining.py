@@ -99,7 +99,6 @@ class Ensemble:
             and a member of weight 0 is never run.
         prune: of the views that are made here, as `ByteView`; for real models
             `nescio.ensemble.byte_view.USUAL_PRUNE`.
-        at_once: the same, `nescio.ensemble.byte_view.USUAL_AT_ONCE`.
 
     Raises:
         InvalidInput: no members, an unknown rule, weights that do not fit.
@@ -118,7 +117,6 @@ class Ensemble:
     rule: str = "mean"
     weights: Sequence[float | int] | None = None
     prune: float | int = 0.0
-    at_once: float | int = 0.0
 
     def __post_init__(self) -> None:
         count = len(self.members)
@@ -141,7 +139,7 @@ class Ensemble:
     def _view(self, member: Any) -> ByteView:
         if isinstance(member, ByteView):
             return member
-        return ByteView(member, prune=self.prune, at_once=self.at_once)
+        return ByteView(member, prune=self.prune)
 
     @property
     def name(self) -> str:

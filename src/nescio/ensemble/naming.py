@@ -23,8 +23,8 @@ __all__ = [
 ]
 
 OPTIONS: Mapping[str, tuple[str, ...]] = {
-    "ensemble": ("rule", "weights", "prune", "at_once", "spelling", "most", "reopen"),
-    "bytes": ("prune", "at_once", "spelling", "most", "reopen"),
+    "ensemble": ("rule", "weights", "prune", "spelling", "most", "reopen"),
+    "bytes": ("prune", "spelling", "most", "reopen"),
 }
 """The options of each kind; those of a model stand in its brackets."""
 
@@ -141,15 +141,9 @@ def name_of(model: Any) -> str:
 
 def _view_options(view: Any) -> dict[str, str]:
     """The options of a view that are not as usual."""
-    from nescio.ensemble.byte_view import USUAL_AT_ONCE, USUAL_PRUNE
+    from nescio.ensemble.byte_view import USUAL_PRUNE
 
-    usual = {
-        "prune": USUAL_PRUNE,
-        "at_once": USUAL_AT_ONCE if view.prune else 0.0,
-        "spelling": "all",
-        "most": None,
-        "reopen": 2,
-    }
+    usual = {"prune": USUAL_PRUNE, "spelling": "all", "most": None, "reopen": 2}
     return {
         name: str(getattr(view, name))
         for name, value in usual.items()

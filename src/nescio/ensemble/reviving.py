@@ -15,6 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+
 from nescio.ensemble.branches import END, SYMBOLS, Candidate, Wanted
 
 __all__ = [
@@ -27,12 +30,16 @@ __all__ = [
     "needs_more",
     "outweighed",
     "set_aside",
+    "thought_of_waiting",
     "urgent",
     "weight_of",
 ]
 
 LOG_EVEN = -math.log(SYMBOLS)
 """Log-probability of a symbol where all are equally likely."""
+
+_EVEN_SHARE = 0.01
+"""Of what is thought to wait, how much may go on with any symbol alike."""
 
 _LOG_LIKELY = -math.log(8.0)
 """What a spelling is taken to keep of its weight at each byte at most, on the whole."""
@@ -124,8 +131,7 @@ def urgent(context: Any) -> tuple[Waiting, ...]:
     view = context.view
     if view.most is not None or not context.waiting:
         return ()
-    share = max(view.prune, view.at_once)
-    least = math.log(share) if share else -math.inf
+    least = math.log(view.prune) if view.prune else -math.inf
     return tuple(one for one in context.waiting if one.log_share >= least)
 
 
@@ -135,6 +141,19 @@ def weight_of(context: Any, *, rate: float = LOG_EVEN) -> float:
         return -math.inf
     weights = [one.log_weight + one.age * rate for one in context.waiting]
     return log_sum(weights) - context.prompt.log_weight
+
+
+def thought_of_waiting(context: Any) -> Float[np.ndarray, " symbols"]:
+    """What those set aside are thought to write next, log, before any is asked."""
+    logs = np.full(SYMBOLS, weight_of(context) + math.log(_EVEN_SHARE) + LOG_EVEN)
+    for one in context.waiting:
+        first = one.wanted.candidate.first
+        if one.age == 0 and first is not None:
+            with np.errstate(divide="ignore"):
+                mixed = np.log(first) + math.log1p(-_EVEN_SHARE)
+            weight = one.log_weight - context.prompt.log_weight
+            logs = np.logaddexp(logs, mixed + weight)
+    return logs
 
 
 def log_sum(logs: Sequence[float]) -> float:

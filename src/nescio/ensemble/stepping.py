@@ -184,9 +184,8 @@ def _chosen(
 ) -> _Chosen:
     view = context.view
     worth = list(ended)
-    share = max(view.prune, view.at_once)
-    if share > 0.0:
-        least = total + math.log(share)
+    if view.prune > 0.0:
+        least = total + math.log(view.prune)
         worth = [c for c in ended if c.log_weight >= least]
         if not worth and alone and ended:
             worth = [max(ended, key=lambda c: c.log_weight)]
