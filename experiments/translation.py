@@ -72,7 +72,7 @@ class Size:
     batch: int
 
 
-FULL = Size(shown=8, choosing=24, judging=60, batch=20)
+FULL = Size(shown=8, choosing=24, judging=60, batch=60)
 QUICK = Size(shown=3, choosing=6, judging=8, batch=4)
 
 
