@@ -14,8 +14,8 @@ and bits per byte of the human translations. Writes ``results/translation_runs.j
 
 ``DIR`` keeps what is finished: the same command goes on where it was stopped.
 ``--translators`` is a folder with ``en-pt`` and ``pt-en`` in it, instead of the
-catalogue's; ``--no-search`` leaves out the searches (beam, ABE, least risk) and the policies.
-Needs sacrebleu, and a system with the catalogues (Debian).
+catalogue's; ``--no-search`` leaves out the searches (beam, ABE, least risk) and the
+policies. Needs sacrebleu, and a system with the catalogues (Debian).
 """
 
 from __future__ import annotations
