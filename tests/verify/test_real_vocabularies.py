@@ -57,6 +57,11 @@ WORDPIECE = ("bert-bge",)
 READ_WHOLE = ("gpt-2", "llama-spm", "phi-3")
 """Those whose splitting nescio knows, so that it reads them itself."""
 CONTROL, USER, BYTE = 3, 4, 6
+LOOKING_AHEAD = (
+    "a.\n\nAll:\n\n\nx\t\tif (y)\t\t(\n\n  }\r\n\r\n  \r\nend",
+    "x  1987  12,345  人工 も  🦙   don't we'll\u00a0\u00a0here \n \n b",
+)
+"""Splitting depends on what follows: white space before words, digits and marks."""
 TEXT = "Äpfel, ご飯 🦙\n\n  x = 12"
 
 
@@ -202,6 +207,8 @@ def test_what_nescio_reads_itself_splits_as_llama_cpp_does_or_is_refused(
     for case in cases_of(path):
         assert tokenizer.encode(case.text.encode()).tolist() == case.tokens
         check_never_refused(tokenizer, case.tokens)
+    for text in LOOKING_AHEAD:
+        check_never_refused(tokenizer, tokenizer.encode(text.encode()).tolist())
 
 
 WORDS = (
@@ -229,6 +236,8 @@ def test_llama_cpps_tokens_may_be_canonical_after_every_one(
     for case in cases_of(path):
         assert tokenizer.encode(case.text.encode()).tolist() == case.tokens
         check_never_refused(tokenizer, case.tokens)
+    for text in LOOKING_AHEAD:
+        check_never_refused(tokenizer, tokenizer.encode(text.encode()).tolist())
 
 
 def check_never_refused(tokenizer: Any, ids: list[int]) -> None:
