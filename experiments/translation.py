@@ -26,6 +26,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -161,20 +162,25 @@ def weights_chosen(run: Run) -> dict[str, Any]:
     }
 
 
-def translated(run: Run, some: Sequence[Pair], weights: dict[str, Any]) -> Any:
+def translated(
+    run: Run, begin: int, some: Sequence[Pair], weights: dict[str, Any]
+) -> Any:
     """Members and rules on some sentences, and what the human ones cost."""
     members = run.started(some)
     limits, two = run.limits(some), members[:2]
-    systems: dict[str, list[str]] = {}
+    make: dict[str, Callable[[], list[str]]] = {}
     for member in members:
-        systems[f"{member.name}, greedy"] = greedy(member, limits)
+        make[f"{member.name}, greedy"] = partial(greedy, member, limits)
     for rule in RULES:
         own = weights["two"][rule]["weights"]
-        systems[f"bytes, {rule}"] = joined(two, limits, rule, own)
+        make[f"bytes, {rule}"] = partial(joined, two, limits, rule, own)
     for rule, found in weights["three"].items():
-        systems[f"bytes, {rule} of three"] = joined(
-            members, limits, rule, found["weights"]
-        )
+        name = f"bytes, {rule} of three"
+        make[name] = partial(joined, members, limits, rule, found["weights"])
+    systems = {
+        name: run.kept(f"{name.replace(', ', '-').replace(' ', '-')}-{begin}", made)
+        for name, made in make.items()
+    }
     return {"systems": systems, "costs": _costs(run, members, some, weights)}
 
 
@@ -291,7 +297,9 @@ def all_of_a_batch(
     run: Run, begin: int, some: Sequence[Pair], weights: dict[str, Any]
 ) -> dict[str, Any]:
     """All systems on some sentences, each part kept once it is made."""
-    found = run.kept(f"sentences-{begin}", lambda: translated(run, some, weights))
+    found = run.kept(
+        f"sentences-{begin}", lambda: translated(run, begin, some, weights)
+    )
     if not run.searching:
         return {**found, "acted": {}}
     lists = run.kept(f"searches-{begin}", lambda: searched(run, some, weights))
