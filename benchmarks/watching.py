@@ -7,10 +7,13 @@
 *alone* is the engine's own loop: read a token, draw the next with the same sampler,
 look at nothing. Beside it `nescio.stream`: every statistic of every token and its
 trace, then with each alarm on; and transformers' ``generate``, plain and with nescio's
-logits processor and stopping criterion. All run in one process, in turns that change
-from round to round, and a ratio is taken within a round. Last, how memory grows while
-``generate`` draws 2,000 tokens, watched and not, on a network too small to matter.
-Prints tables and writes results/benchmark_watching.json.
+logits processor and stopping criterion. *outside the engine* is the processor time of
+the calling thread that is not the engine's, more than alone, beside the engine's
+fastest step of all: other work on the machine hardly moves it. All run in one process,
+in turns that change from round to round, and a ratio is taken within a round. Last, how
+memory grows while ``generate`` draws 2,000 tokens, watched and not, on a network too
+small to matter. Prints tables and writes
+results/benchmark_watching.json.
 """
 
 from __future__ import annotations
@@ -52,6 +55,15 @@ def compared(answer: dict[str, Any]) -> dict[str, Any]:
     }
     for name in others:
         found[name]["cost"] = interval(seconds[name], seconds[first])
+    for name, spent in answer.get("outside", {}).items():
+        found[name]["milliseconds_outside"] = 1e3 * sum(spent) / len(spent) / tokens
+        if name != first:  # beside the fastest step of all, the hardest comparison
+            quick = [answer["fastest_step"] * tokens] * len(spent)
+            plain = answer["outside"][first]
+            more = [q + a - b for q, a, b in zip(quick, spent, plain, strict=True)]
+            found[name]["cost_outside"] = interval(more, quick)
+    if "fastest_step" in answer:
+        found[first]["milliseconds_of_the_fastest_step"] = 1e3 * answer["fastest_step"]
     return found
 
 
@@ -61,8 +73,10 @@ def show(title: str, found: dict[str, Any]) -> None:
     for name, one in found.items():
         cost = one.get("cost")
         words = "" if cost is None else _percent(cost)
-        rows.append([name, f"{one['milliseconds_per_token']:.2f}", words])
-    print("\n" + table([title, "ms/token", "costs"], rows))
+        beside = one.get("cost_outside")
+        own = "" if beside is None else _percent(beside)
+        rows.append([name, f"{one['milliseconds_per_token']:.2f}", words, own])
+    print("\n" + table([title, "ms/token", "costs", "outside the engine"], rows))
 
 
 def _percent(cost: dict[str, float]) -> str:
@@ -100,6 +114,9 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--tokens", type=int, default=48, help="of each answer")
     parser.add_argument("--rounds", type=int, default=16, help="runs of each way")
+    parser.add_argument(
+        "--tasks", nargs="+", choices=list(TASKS.values()), default=list(TASKS.values())
+    )
     parser.add_argument("--long", type=int, default=2000, help="tokens, for memory")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
@@ -118,6 +135,8 @@ def main() -> None:
     found: dict[str, Any] = {}
     for model in arguments.models:
         for (label, name), engine in zip(TASKS.items(), ENGINES, strict=True):
+            if name not in arguments.tasks:
+                continue
             precision = arguments.precision if engine == "openvino" else "f32"
             task = {
                 "model": model,

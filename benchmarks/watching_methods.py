@@ -32,8 +32,12 @@ def prepare(task: dict[str, Any]) -> Prepared:
     if task["name"] == "memory":
         return Prepared(lambda: _memory(task["tokens"]), dict)
     model = endless(load_nescio(task))
-    ways = {"stream": _streams, "generate": _generates}[task["name"]](model, task)
-    return Prepared(lambda: _rounds(ways, task), lambda: _warm(ways))
+    if task["name"] == "generate":
+        ways, engine = _generates(model, task), None
+    else:
+        engine = _Engine(model)
+        ways = _streams(engine, task)
+    return Prepared(lambda: _rounds(ways, task, engine), lambda: _warm(ways))
 
 
 def _warm(ways: Ways) -> dict[str, Any]:
@@ -42,19 +46,52 @@ def _warm(ways: Ways) -> dict[str, Any]:
     return {}
 
 
-def _rounds(ways: Ways, task: dict[str, Any]) -> dict[str, Any]:
+class _Engine:
+    """A model that notes the processor time of its own steps, of the calling thread.
+
+    ``spent`` is their sum; ``fastest`` the seconds of the fastest step of one token.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.spent, self.fastest = model, 0.0, float("inf")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    def open(self) -> Any:
+        return self.model.open()
+
+    def extend(self, contexts: Any, runs: Any) -> Any:
+        begin, busy = time.perf_counter(), time.thread_time()
+        found = self.model.extend(contexts, runs)
+        self.spent += time.thread_time() - busy
+        if [len(run) for run in runs] == [1]:
+            self.fastest = min(self.fastest, time.perf_counter() - begin)
+        return found
+
+
+def _rounds(ways: Ways, task: dict[str, Any], engine: Any = None) -> dict[str, Any]:
+    """Seconds of every way in every round; with an engine, also those outside it."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
+    outside: dict[str, list[float]] = {name: [] for name in ways}
     names = list(ways)
     for number in range(task["rounds"]):
         shift = number % len(names)
         for name in [*names[shift:], *names[:shift]]:
             gc.collect()
-            begin = time.perf_counter()
+            before = 0.0 if engine is None else engine.spent
+            begin, busy = time.perf_counter(), time.thread_time()
             tokens = ways[name](number)
             seconds[name].append(time.perf_counter() - begin)
+            if engine is not None:
+                inside = engine.spent - before
+                outside[name].append(time.thread_time() - busy - inside)
             if tokens != task["tokens"]:
                 raise AssertionError(f"{name} drew {tokens} tokens")
-    return {"seconds": seconds, "tokens": task["tokens"]}
+    found = {"seconds": seconds, "tokens": task["tokens"]}
+    if engine is not None:
+        found |= {"outside": outside, "fastest_step": engine.fastest}
+    return found
 
 
 def _alarm(model: Any, tokens: int) -> ConformalAlarm:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from nescio.ensemble.agreement import agreement_searches
 from nescio.ensemble.branches import END
 from nescio.ensemble.byte_view import START
 from nescio.ensemble.joining import Ensemble, EnsembleContext
+from nescio.ensemble.rejoining import Rejoining
 
 WIDTH = 3
 
@@ -77,24 +78,70 @@ def joined(
     weights: Sequence[float] | None,
 ) -> list[str]:
     """The likeliest byte after the other, of a rule over the members."""
+    return _decoded(*started(members, rule, weights), limits)[0]
+
+
+def rejoined(
+    members: Sequence[Started],
+    limits: Sequence[int],
+    rule: str,
+    weights: Sequence[float] | None,
+) -> tuple[list[str], int]:
+    """The same with members that come back, and in how many texts one was silent."""
     ensemble, contexts = started(members, rule, weights)
-    going = list(range(len(contexts)))
+    back = Rejoining(ensemble)
+    silent: set[int] = set()
+    texts, _ = _decoded(
+        back,
+        [back.over(context) for context in contexts],
+        limits,
+        told=lambda place, now: silent.add(place) if any(now.silent) else None,
+    )
+    return texts, len(silent)
+
+
+def escaped(
+    members: Sequence[Started],
+    limits: Sequence[int],
+    rule: str,
+    weights: Sequence[float] | None,
+) -> tuple[list[str], int]:
+    """The same, the first member one that escapes; in how many texts it did."""
+    texts, contexts = _decoded(*started(members, rule, weights), limits)
+    first = [context.members[0] for context in contexts]
+    acted = sum(
+        one is not None and one.branches[0].context.escaped > 0 for one in first
+    )
+    return texts, acted
+
+
+def _decoded(
+    model: Any,
+    contexts: Sequence[Any],
+    limits: Sequence[int],
+    told: Callable[[int, Any], None] | None = None,
+) -> tuple[list[str], list[Any]]:
+    """The likeliest byte after the other; texts, and the contexts at their ends."""
+    now = list(contexts)
+    going = list(range(len(now)))
     while going:
-        best = {place: int(contexts[place].joined.argmax()) for place in going}
+        best = {place: int(now[place].joined.argmax()) for place in going}
         going = [
             place
             for place in going
-            if best[place] != END and contexts[place].length <= limits[place]
+            if best[place] != END and now[place].length <= limits[place]
         ]
         if going:
-            longer, _ = ensemble.extend(
-                [contexts[place] for place in going],
+            longer, _ = model.extend(
+                [now[place] for place in going],
                 [np.array([best[place]]) for place in going],
             )
             for place, context in zip(going, longer, strict=True):
-                contexts[place] = context
-    spelled = [bytes(s for s in context.symbols if s < END) for context in contexts]
-    return [text.decode("utf-8", "replace") for text in spelled]
+                now[place] = context
+                if told is not None:
+                    told(place, context)
+    spelled = [bytes(s for s in context.symbols if s < END) for context in now]
+    return [text.decode("utf-8", "replace") for text in spelled], now
 
 
 def byte_rows(members: Sequence[Started], texts: Sequence[str]) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from _translation_data import Pair
 
 from nescio.ensemble.agreed import Opened
 from nescio.ensemble.byte_view import START, USUAL_PRUNE, ByteContext, ByteView
+from nescio.ensemble.unwritable import Escaping
 from nescio.models.vocabulary import Vocabulary
 
 PRUNE = USUAL_PRUNE
@@ -151,6 +152,18 @@ def start_translator(translator: Any, sources: Sequence[str]) -> Started:
         own = ByteView(model, prune=PRUNE)
         views += own.extend([own.open()], [np.array([START])])[0]
     return Started("marian", first, view, tuple(opened), tuple(views))
+
+
+def start_escaping(translator: Any, sources: Sequence[str]) -> Started:
+    """The same as a member that escapes what it cannot write."""
+    escaping = [
+        Escaping(translator.translate_from(source), prune=PRUNE) for source in sources
+    ]
+    views = []
+    for model in escaping:
+        own = ByteView(model)
+        views += own.extend([own.open()], [np.array([START])])[0]
+    return Started("marian", escaping[0], ByteView(escaping[0]), (), tuple(views))
 
 
 def start_shown(

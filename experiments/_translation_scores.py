@@ -14,6 +14,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 from nescio import Estimate
 from nescio.ensemble.rules import RULES
+from nescio.errors import InvalidDistribution
 from nescio.outcome.estimate import Recipe
 from nescio.uncertainty.bootstrap import bootstrap_rows, bootstrap_weights
 
@@ -155,9 +156,16 @@ def nats(
             before[1:] = np.cumsum(own, axis=0)[:-1]
             logw += before
         logw[~here] = -np.inf
+        if not np.isfinite(logw).any(axis=1).all():  # all of them have left
+            found.append(np.inf)
+            continue
         shares = np.exp(logw - logw.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
-        joint = RULES["mean" if rule == "posterior" else rule](logp, shares)
+        try:
+            joint = RULES["mean" if rule == "posterior" else rule](logp, shares)
+        except InvalidDistribution:  # under the product: nothing in common
+            found.append(np.inf)
+            continue
         found.append(-joint[np.arange(len(symbols)), symbols].sum())
     return np.array(found)
 

@@ -4,18 +4,18 @@ Sentences with human translations come from the message catalogues of installed
 programs, English and Brazilian Portuguese, both ways. Members are a small translation
 network, gemma3-270m and smollm2 (which are shown a few translations first), each by
 itself, greedily and by beam search; then agreement-based beam search, the rules over
-bytes, and the candidate of least risk among all of them. Weights are chosen on other
-programs' sentences, by the likelihood of their translations. BLEU and chrF with paired
-intervals, and bits per byte of the human translations. Writes
-``results/translation_runs.json``.
+bytes (one of them under both policies for what the translator cannot write), and the
+candidate of least risk among all of them. Weights are chosen on other programs'
+sentences, by the likelihood of their translations. BLEU and chrF with paired intervals,
+and bits per byte of the human translations. Writes ``results/translation_runs.json``.
 
     python experiments/translation.py --work DIR [--quick] [--direction en-pt]
         [--translators DIR] [--no-search] [--out FILE]
 
 ``DIR`` keeps what is finished: the same command goes on where it was stopped.
 ``--translators`` is a folder with ``en-pt`` and ``pt-en`` in it, instead of the
-catalogue's; ``--no-search`` leaves out the searches (beam, ABE, least risk), which take
-most of the time. Needs sacrebleu, and a system with the catalogues (Debian).
+catalogue's; ``--no-search`` leaves out the searches (beam, ABE, least risk) and the
+policies. Needs sacrebleu, and a system with the catalogues (Debian).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,21 @@ import numpy as np
 from _calibration_telling import PROJECT, write
 from _precision import usual_precision
 from _translation_data import Pair, pairs
-from _translation_decoding import agreed, byte_rows, greedy, joined
+from _translation_decoding import (
+    agreed,
+    byte_rows,
+    escaped,
+    greedy,
+    joined,
+    rejoined,
+)
 from _translation_members import (
     PRUNE,
     Direction,
     OneLine,
     Started,
     one_line,
+    start_escaping,
     start_shown,
     start_translator,
     translator_from_package,
@@ -59,6 +68,7 @@ RESULT = "translation_runs.json"
 PRECISION = usual_precision()
 LANGUAGE_MODELS = ("gemma3-270m", "smollm2")
 RULES = ("mean", "product", "posterior", "switch")
+POLICY_RULE = "mean"
 DIRECTIONS = (("en", "pt"), ("pt", "en"))
 
 
@@ -72,7 +82,7 @@ class Size:
     batch: int
 
 
-FULL = Size(shown=8, choosing=24, judging=60, batch=20)
+FULL = Size(shown=8, choosing=24, judging=60, batch=60)
 QUICK = Size(shown=3, choosing=6, judging=8, batch=4)
 
 
@@ -113,6 +123,11 @@ class Run:
     def targets(self, some: Sequence[Pair]) -> list[str]:
         return [self.direction.text(pair, self.direction.target) for pair in some]
 
+    def unwritable(self, texts: Sequence[str]) -> int:
+        """How many texts have a character that the translator cannot write."""
+        known = self.translator.pieces.source.ids
+        return sum(any(c != " " and c not in known for c in text) for text in texts)
+
     def limits(self, some: Sequence[Pair]) -> list[int]:
         """The most bytes of a translation: twice and a half its source's, and 30."""
         source = self.direction.source
@@ -147,21 +162,49 @@ def weights_chosen(run: Run) -> dict[str, Any]:
     }
 
 
-def translated(run: Run, some: Sequence[Pair], weights: dict[str, Any]) -> Any:
+def translated(
+    run: Run, begin: int, some: Sequence[Pair], weights: dict[str, Any]
+) -> Any:
     """Members and rules on some sentences, and what the human ones cost."""
     members = run.started(some)
     limits, two = run.limits(some), members[:2]
-    systems: dict[str, list[str]] = {}
+    make: dict[str, Callable[[], list[str]]] = {}
     for member in members:
-        systems[f"{member.name}, greedy"] = greedy(member, limits)
+        make[f"{member.name}, greedy"] = partial(greedy, member, limits)
     for rule in RULES:
         own = weights["two"][rule]["weights"]
-        systems[f"bytes, {rule}"] = joined(two, limits, rule, own)
+        make[f"bytes, {rule}"] = partial(joined, two, limits, rule, own)
     for rule, found in weights["three"].items():
-        systems[f"bytes, {rule} of three"] = joined(
-            members, limits, rule, found["weights"]
-        )
+        name = f"bytes, {rule} of three"
+        make[name] = partial(joined, members, limits, rule, found["weights"])
+    systems = {
+        name: run.kept(f"{name.replace(', ', '-').replace(' ', '-')}-{begin}", made)
+        for name, made in make.items()
+    }
     return {"systems": systems, "costs": _costs(run, members, some, weights)}
+
+
+def policies(run: Run, some: Sequence[Pair], weights: dict[str, Any]) -> Any:
+    """One rule under both policies for what the translator cannot write.
+
+    Returns:
+        The translations, and in how many of them each policy acted.
+    """
+    translator, model, *_ = run.started(some)
+    sources = [run.direction.text(p, run.direction.source) for p in some]
+    how = (run.limits(some), POLICY_RULE, weights["two"][POLICY_RULE]["weights"])
+    both = {
+        "escape": escaped([start_escaping(run.translator, sources), model], *how),
+        "suspend": rejoined([translator, model], *how),
+    }
+    return {
+        "systems": {_under(p): texts for p, (texts, _) in both.items()},
+        "acted": {policy: acted for policy, (_, acted) in both.items()},
+    }
+
+
+def _under(policy: str) -> str:
+    return f"bytes, {POLICY_RULE}, {policy}"
 
 
 def searched(run: Run, some: Sequence[Pair], weights: dict[str, Any]) -> Any:
@@ -216,34 +259,55 @@ def measured(run: Run) -> dict[str, Any]:
     weights = run.kept("weights", lambda: weights_chosen(run))
     systems: dict[str, list[str]] = {}
     costs: dict[str, list[float | None]] = {}
+    acted: dict[str, int] = {}
     for begin in range(0, len(run.judging), run.size.batch):
         some = run.judging[begin : begin + run.size.batch]
-        found = run.kept(
-            f"sentences-{begin}", lambda some=some: translated(run, some, weights)
-        )
-        if run.searching:
-            lists = run.kept(
-                f"searches-{begin}", lambda some=some: searched(run, some, weights)
-            )
-            here = dict(found["systems"])
-            found["systems"] |= {
-                n: [own[0] for own in all_of] for n, all_of in lists.items()
-            }
-            found["systems"]["least risk"] = of_least_risk(lists, here)
+        found = all_of_a_batch(run, begin, some, weights)
         for into, part in ((systems, found["systems"]), (costs, found["costs"])):
             for name, values in part.items():
                 into.setdefault(name, []).extend(values)
+        for policy, count in found["acted"].items():
+            acted[policy] = acted.get(policy, 0) + count
     references = run.targets(run.judging)
     alone = [name for name in systems if name.split(",")[0] in ("marian", *run.shown)]
-    known = run.translator.pieces.source.ids
-    strange = [t for t in references if any(c != " " and c not in known for c in t)]
+    found = scores(Judge(references), systems, alone)
+    plain = f"bytes, {POLICY_RULE}"
+    if run.searching:
+        others = {_under(policy): systems[_under(policy)] for policy in acted}
+        compared = scores(Judge(references), {plain: systems[plain], **others}, [plain])
+        for name in others:
+            found["systems"][name]["from_leaving"] = {
+                metric: compared["systems"][name][metric]
+                for metric in ("bleu_difference", "chrf_difference")
+            }
     return {
         "weights": weights,
         "sentences": len(references),
-        "references_the_translator_cannot_write": len(strange),
-        **scores(Judge(references), systems, alone),
+        "what_the_translator_cannot_write": {
+            "references": run.unwritable(references),
+            "translations": {n: run.unwritable(texts) for n, texts in systems.items()},
+            "policies_acted_in": acted,
+        },
+        **found,
         "likelihood": likelihood(costs, references),
     }
+
+
+def all_of_a_batch(
+    run: Run, begin: int, some: Sequence[Pair], weights: dict[str, Any]
+) -> dict[str, Any]:
+    """All systems on some sentences, each part kept once it is made."""
+    found = run.kept(
+        f"sentences-{begin}", lambda: translated(run, begin, some, weights)
+    )
+    if not run.searching:
+        return {**found, "acted": {}}
+    lists = run.kept(f"searches-{begin}", lambda: searched(run, some, weights))
+    kept = run.kept(f"policies-{begin}", lambda: policies(run, some, weights))
+    first = {name: [own[0] for own in all_of] for name, all_of in lists.items()}
+    risk = {"least risk": of_least_risk(lists, found["systems"])}
+    systems = {**found["systems"], **kept["systems"], **first, **risk}
+    return {**found, "systems": systems, "acted": kept["acted"]}
 
 
 def likelihood(

@@ -515,7 +515,7 @@ def test_a_disk_that_is_full_is_said_and_nothing_half_written_stays(
             raise OSError(28, "No space left on device")
         real(handle)
 
-    monkeypatch.setattr("nescio.corpus.job.os.fsync", full)
+    monkeypatch.setattr("nescio.jobs.os.fsync", full)
     message = refusal(model, source, out)
     assert "cannot be written: No space left on device" in message
     assert "the same command goes on" in message

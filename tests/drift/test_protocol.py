@@ -18,7 +18,6 @@ from nescio.drift.protocol import (
     read_continuations,
     starts_of,
 )
-from nescio.drift.storing import held
 from nescio.errors import (
     CapabilityError,
     ContextOverflow,
@@ -26,6 +25,7 @@ from nescio.errors import (
     NotEnoughData,
     SchemaError,
 )
+from nescio.jobs import held
 from nescio.models.vocabulary import Vocabulary
 from tests.drift.tables import make_table, random_table, texts_of
 
@@ -152,7 +152,7 @@ def test_a_directory_keeps_one_run(model, documents, tmp_path: Path) -> None:
         ("documents", PLAN, changed, model),
         ("model", PLAN, documents, random_table(12, tokens="abc", order=1)),
     ):
-        with pytest.raises(InvalidInput, match=f"another run: .*{wrong}"):
+        with pytest.raises(InvalidInput, match=f"another job: .*{wrong}"):
             continue_documents(by, texts, plan=plan, out=tmp_path / "run")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")

@@ -154,6 +154,46 @@ def test_a_mass_that_is_none_and_a_model_that_cannot_step_are_refused() -> None:
         Escaping(object())
 
 
+def rarely_apart() -> Table:
+    """Tokens a, b and ab; a alone is so rare that it is pruned."""
+    ids = Vocabulary.of(
+        (b"a", b"b", b"ab", b" ", b"", b""), control={4: "<end>", 5: "<start>"}, end=[4]
+    )
+    with np.errstate(divide="ignore"):
+        row = np.log(np.array([0.002, 0.1, 0.698, 0.1, 0.1, 0.0]))
+    return Table("table:apart", ids, {(): row}, "x")
+
+
+def test_what_is_only_pruned_is_not_taken_for_unwritable() -> None:
+    table = rarely_apart()
+    model = Escaping(table, mass=MASS, prune=0.05)
+    run = np.array([START, *"aaé".encode()])
+    (context,), _ = model.extend([model.open()], [run[:3]])
+    assert context.escaped == 0
+    assert np.exp(context.row).sum() == pytest.approx(1.0, abs=1e-12)
+    (context,), _ = model.extend([context], [run[3:]])
+    assert context.escaped == 2
+    view = ByteView(table, prune=0.05)
+    waits = view.extend([view.open()], [run[:2]])[1][0]  # a alone was set aside
+    assert np.isfinite(waits[:256]).all()
+    np.testing.assert_array_equal(told(model, b"a"), waits)
+    both = Rejoining(Ensemble((view, view)))
+    (joined,), _ = both.extend([both.open()], [run[:3]])
+    assert joined.silent == (False, False)
+
+
+@pytest.mark.parametrize("rule", ["mean", "posterior"])
+def test_with_pruning_too_rejoining_is_the_ensemble_where_nobody_is_silent(
+    rule: str,
+) -> None:
+    pruned = [ByteView(rarely_apart(), prune=0.05), ByteView(ALL, prune=0.05)]
+    ensemble = Ensemble(pruned, rule=rule)
+    for text in (b"a", b"aa", b"aab", b"ab a"):
+        run = np.array([START, *text])
+        row = ensemble.extend([ensemble.open()], [run])[1][0]
+        np.testing.assert_allclose(told(Rejoining(ensemble), text), row, rtol=1e-12)
+
+
 LETTERS = (b"a", b" ", b"b", b"\xc3", b"\xa9", b"")
 
 

@@ -16,9 +16,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, decoders, models
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
+from nescio.ensemble.branches import Candidate, Spelled
 from nescio.ensemble.byte_view import START, ByteView
+from nescio.ensemble.canonical import that_may_be_canonical
 from nescio.ensemble.lexicon import lexicon_of
 from nescio.ensemble.reviving import needs_more
 from nescio.errors import CapabilityError, ConversionFailed
@@ -54,6 +57,11 @@ WORDPIECE = ("bert-bge",)
 READ_WHOLE = ("gpt-2", "llama-spm", "phi-3")
 """Those whose splitting nescio knows, so that it reads them itself."""
 CONTROL, USER, BYTE = 3, 4, 6
+LOOKING_AHEAD = (
+    "a.\n\nAll:\n\n\nx\t\tif (y)\t\t(\n\n  }\r\n\r\n  \r\nend",
+    "x  1987  12,345  人工 も  🦙   don't we'll\u00a0\u00a0here \n \n b",
+)
+"""Splitting depends on what follows: white space before words, digits and marks."""
 TEXT = "Äpfel, ご飯 🦙\n\n  x = 12"
 
 
@@ -186,8 +194,6 @@ def test_a_vocabulary_without_bytes_spells_its_pieces_and_no_more(
 def test_what_nescio_reads_itself_splits_as_llama_cpp_does_or_is_refused(
     name: str, vocabularies: Path, tmp_path: Path
 ) -> None:
-    from transformers import PreTrainedTokenizerFast
-
     path = file_of(vocabularies, name)
     header = read_header(path)
     with conversion._alone(path, tmp_path) as linked:
@@ -200,6 +206,47 @@ def test_what_nescio_reads_itself_splits_as_llama_cpp_does_or_is_refused(
     tokenizer = tokenizer_of(fast, len(header.tokens))
     for case in cases_of(path):
         assert tokenizer.encode(case.text.encode()).tolist() == case.tokens
+        check_never_refused(tokenizer, case.tokens)
+    for text in LOOKING_AHEAD:
+        check_never_refused(tokenizer, tokenizer.encode(text.encode()).tolist())
+
+
+WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}DIGITS"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""How Llama 3 and Qwen 2 split; they differ in how many digits stay together."""
+
+
+@pytest.mark.parametrize(("name", "digits"), [("llama-bpe", "{1,3}"), ("qwen2", "")])
+def test_llama_cpps_tokens_may_be_canonical_after_every_one(
+    name: str, digits: str, vocabularies: Path
+) -> None:
+    path = file_of(vocabularies, name)
+    header = read_header(path)
+    pieces = {piece: number for number, piece in enumerate(header.tokens)}
+    merges = [tuple(m.split(" ")) for m in header.fields["tokenizer.ggml.merges"]]
+    backend = Tokenizer(models.BPE(pieces, merges, ignore_merges=digits != ""))
+    split = pre_tokenizers.Split(Regex(WORDS.replace("DIGITS", digits)), "isolated")
+    level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    backend.pre_tokenizer = pre_tokenizers.Sequence([split, level])
+    backend.decoder = decoders.ByteLevel()
+    fast = PreTrainedTokenizerFast(tokenizer_object=backend)
+    tokenizer = tokenizer_of(fast, len(header.tokens))
+    for case in cases_of(path):
+        assert tokenizer.encode(case.text.encode()).tolist() == case.tokens
+        check_never_refused(tokenizer, case.tokens)
+    for text in LOOKING_AHEAD:
+        check_never_refused(tokenizer, tokenizer.encode(text.encode()).tolist())
+
+
+def check_never_refused(tokenizer: Any, ids: list[int]) -> None:
+    """Every beginning of the tokenizer's own tokens may be those of a longer text."""
+    tokens, nothing = None, np.array([], dtype=np.int64)
+    for token in ids:
+        tokens = Spelled.of(tokens, token)
+        ended = (Candidate(None, tokens, 0.0),)
+        assert that_may_be_canonical(tokenizer, ended, prompt=nothing) == ended
 
 
 @pytest.mark.parametrize(

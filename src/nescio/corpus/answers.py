@@ -13,19 +13,13 @@ from typing import Any
 import numpy as np
 
 from nescio.corpus.documents import CorpusFields, Document
-from nescio.corpus.job import (
-    JOB_FILE,
-    check_empty,
-    check_same,
-    held,
-    remove_partial,
-    write_file,
-)
+from nescio.corpus.job import check_empty, remove_partial
 from nescio.corpus.source import Source, documents_of, source_of
 from nescio.decoding import Decoding, Draws, sample_stream
 from nescio.decoding.answering import drawing_of
 from nescio.decoding.prompting import opening
 from nescio.errors import EndpointError, InvalidInput, SchemaError
+from nescio.jobs import JOB_FILE, check_same, held, write_file
 from nescio.models.protocol import Answering, Question, Stepping, Tokenized, require
 from nescio.outcome.estimate import nescio_version
 from nescio.trace import Prompt, Sample, Trace

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,33 +13,31 @@ from nescio.corpus.documents import CorpusFields
 from nescio.corpus.survey import Plan, ShardSize
 from nescio.decoding import Window
 from nescio.errors import InvalidInput, SchemaError
+from nescio.jobs import JOB_FILE, unwritable, write_file
+from nescio.jobs import check_empty as check_empty_but_for
+from nescio.jobs import remove_partial as remove_partial_in
 from nescio.outcome.estimate import nescio_version
 from nescio.trace import Origin
 
 __all__ = [
-    "JOB_FILE",
     "SUMMARY_FILE",
     "Asked",
     "CorpusSettings",
     "Job",
     "Keep",
     "check_empty",
-    "check_same",
-    "held",
     "make_room",
     "read_job",
     "remove_partial",
     "shard_path",
-    "write_file",
     "write_job",
 ]
 
 Keep = Literal["summary", "tokens", "candidates"]
 """What stays of every document: sums, also every token, also what else it could be."""
 
-JOB_FILE, SUMMARY_FILE, _LOCK, _SHARDS = "job.json", "summary.json", ".lock", "shards"
+SUMMARY_FILE, _SHARDS = "summary.json", "shards"
 _SCHEMA = 1
-_PARTIAL = ".*.part"
 
 
 @dataclass(frozen=True)
@@ -151,7 +146,7 @@ def make_room(directory: Path) -> None:
     try:
         (directory / _SHARDS).mkdir(exist_ok=True)
     except OSError as error:
-        raise _unwritable(directory / _SHARDS, error) from error
+        raise unwritable(directory / _SHARDS, error) from error
 
 
 def write_job(directory: Path, job: Job) -> None:
@@ -197,148 +192,16 @@ def read_job(directory: Path) -> Job | None:
         ) from error
 
 
-def check_same(
-    directory: Path, there: Mapping[str, Any], now: Mapping[str, Any]
-) -> None:
-    """Refuse to go on with another job, saying what differs.
-
-    Raises:
-        InvalidInput: naming each setting, as it is there and as it is now.
-    """
-    one, other = _flat(there), _flat(now)
-    differing = [
-        f"{name} is {one.get(name)!r} there and {other.get(name)!r} now"
-        for name in dict.fromkeys([*one, *other])
-        if one.get(name) != other.get(name)
-    ]
-    if differing:
-        raise InvalidInput(
-            f"{directory} holds another job: {'; '.join(differing[:6])}. Ask for the "
-            "same again, or name another directory"
-        )
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, inner in value.items():
-        if isinstance(inner, Mapping):
-            found |= _flat(inner, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = inner
-    return found
-
-
-@contextmanager
-def held(directory: Path) -> Iterator[None]:
-    """Work in a directory alone, made if it is not there; leave no empty one behind.
-
-    Raises:
-        InvalidInput: no directory one can write to, or another process is at work.
-    """
-    from filelock import FileLock, Timeout
-
-    made = _made(directory)
-    lock = FileLock(directory / _LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise InvalidInput(
-            f"{directory}: another process is at work on this job; wait for it, or "
-            "name another directory"
-        ) from error
-    except OSError as error:
-        raise _no_directory(directory, error) from error
-    try:
-        yield
-    finally:
-        begun = (directory / JOB_FILE).exists()
-        if not begun:
-            (directory / _LOCK).unlink(missing_ok=True)
-        lock.release()
-        if made and not begun:
-            with contextlib.suppress(OSError):  # not empty: somebody else's by now
-                directory.rmdir()
-
-
-def _made(directory: Path) -> bool:
-    if directory.exists() and not directory.is_dir():
-        raise InvalidInput(f"{directory} is a file; name a directory")
-    try:
-        directory.mkdir()
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise _no_directory(directory, error) from error
-    return True
-
-
 def check_empty(directory: Path) -> None:
     """Refuse a directory with anything but what a job leaves that has not begun.
 
     Raises:
         InvalidInput: naming one of the files that are there.
     """
-    foreign = sorted(
-        path.name
-        for path in directory.iterdir()
-        if path.name not in (_LOCK, f".{JOB_FILE}.part")
-        and not (path.name == _SHARDS and path.is_dir() and not any(path.iterdir()))
-    )
-    if foreign:
-        raise InvalidInput(
-            f"{directory} is not empty ({foreign[0]!r} is there) and holds no job of "
-            "nescio; name a new directory"
-        )
+    check_empty_but_for(directory, empty=(_SHARDS,))
 
 
 def remove_partial(directory: Path) -> None:
     """Remove what a process that was killed had not finished; of a job's directory."""
     for folder in (directory, directory / _SHARDS):
-        for path in folder.glob(_PARTIAL):
-            path.unlink(missing_ok=True)
-
-
-def write_file(path: Path, content: bytes | memoryview) -> None:
-    """Write a file as a whole or not at all, and see it on the disk.
-
-    Raises:
-        InvalidInput: it cannot be written; what was there stays.
-    """
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        try:
-            with partial.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-            _settle(path.parent)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _settle(directory: Path) -> None:
-    """See a new name on the disk too, where a directory can be opened for that."""
-    if os.name == "nt":
-        return
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _unwritable(path: Path, error: OSError) -> InvalidInput:
-    return InvalidInput(
-        f"{path} cannot be written: {error.strerror}; what was finished is kept, and "
-        "the same command goes on from there"
-    )
-
-
-def _no_directory(directory: Path, error: OSError) -> InvalidInput:
-    return InvalidInput(
-        f"{directory} cannot be written: {error.strerror}; name a directory one can "
-        "write to, in one that is there"
-    )
+        remove_partial_in(folder)

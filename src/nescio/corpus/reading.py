@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nescio.corpus.estimates import Resampling, Units, estimates_of
-from nescio.corpus.job import JOB_FILE, Job, read_job, shard_path
+from nescio.corpus.job import (
+    Job,
+    read_job,
+    shard_path,
+)
 from nescio.corpus.shards import GROUP, finished_shards, read_sums
 from nescio.corpus.sums import Sums
 from nescio.errors import InvalidInput
+from nescio.jobs import (
+    JOB_FILE,
+)
 from nescio.outcome import Estimate
 from nescio.trace import Trace, read_traces
 

@@ -15,12 +15,9 @@ from nescio.corpus.job import (
     Asked,
     CorpusSettings,
     Job,
-    check_same,
-    held,
     make_room,
     read_job,
     remove_partial,
-    write_file,
     write_job,
 )
 from nescio.corpus.reading import Corpus, CorpusSummary, read_corpus
@@ -29,6 +26,7 @@ from nescio.corpus.source import Source, documents_of, source_of
 from nescio.corpus.survey import survey
 from nescio.decoding import Detail, Window, score_texts
 from nescio.errors import InvalidInput, SchemaError
+from nescio.jobs import check_same, held, write_file
 from nescio.models.protocol import Scoring, Tokenized, require
 from nescio.outcome.estimate import nescio_version
 from nescio.trace import Origin, Trace

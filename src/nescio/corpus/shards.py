@@ -14,9 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nescio.corpus.documents import Document
-from nescio.corpus.job import Job, shard_path, write_file
+from nescio.corpus.job import (
+    Job,
+    shard_path,
+)
 from nescio.corpus.sums import Sums, sums_of
 from nescio.errors import SchemaError
+from nescio.jobs import (
+    write_file,
+)
 from nescio.trace import Origin, Trace
 from nescio.trace.layout import ENCODINGS, schema_of, table_of
 from nescio.trace.trace import SCHEMA_VERSION

@@ -12,13 +12,13 @@ import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from nescio.decoding.recording import renyi_column
 from nescio.decoding.watching import TokenStatistics
+from nescio.drift.settings import is_plain
 from nescio.errors import InvalidInput, NotEnoughData
 from nescio.trace import Trace
 from nescio.trace.trace import SEGMENTS
@@ -29,7 +29,6 @@ __all__ = [
     "ChannelPlan",
     "Running",
     "Standard",
-    "is_plain",
     "repeated_tokens",
     "run_statistics",
     "standards_of",
@@ -253,23 +252,13 @@ def _drawn_from(
     if all(name in trace.columns for name in names):
         return trace.logp_processed, [trace.columns[name].values for name in names]
     own = list(trace.renyi_orders)
-    if trace.renyi is not None and set(orders) <= set(own) and is_plain(trace):
+    as_it_is = trace.origin.decoding.get("kind") == "score" or is_plain(trace.origin)
+    if trace.renyi is not None and set(orders) <= set(own) and as_it_is:
         return trace.logp, [trace.renyi[:, own.index(order)] for order in orders]
     raise InvalidInput(
         "the trace lacks the Rényi sums of what its tokens were drawn from: generate "
         f"with Detail(renyi_processed={tuple(orders)}), or score the text with "
         f"Detail(renyi={tuple(orders)})"
-    )
-
-
-def is_plain(trace: Trace) -> bool:
-    """Whether tokens are held against the model's own distribution."""
-    drawn: Any = trace.origin.decoding.get("sampling")
-    if not isinstance(drawn, Mapping):
-        return trace.origin.decoding.get("kind") == "score"
-    neutral = {"temperature": (1,), "top_p": (1,), "min_p": (0,), "typical_p": (1,)}
-    return all(
-        value is None or value in neutral.get(name, ()) for name, value in drawn.items()
     )
 
 

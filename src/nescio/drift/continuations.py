@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from nescio.drift.settings import is_plain
 from nescio.errors import InvalidInput
 from nescio.trace import Trace
 from nescio.trace.trace import SEGMENTS
 
-__all__ = ["Continuations", "check_one_model", "is_plain"]
+__all__ = ["Continuations", "check_one_model"]
 
 _SHARED = ("model_digest", "tokenizer_digest", "engine", "precision", "conditioned_on")
-_NEUTRAL = {"top_k": None, "top_p": 1, "min_p": 0, "typical_p": 1}
 _PROMPT = SEGMENTS.index("prompt")
 
 
@@ -75,7 +75,7 @@ class Continuations:
     @property
     def plain(self) -> bool:
         """Whether own text was drawn from the model's own distribution."""
-        return all(map(is_plain, self.own))
+        return all(is_plain(trace.origin) for trace in self.own)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -109,28 +109,6 @@ def check_one_model(traces: tuple[Trace, ...]) -> None:
                 f"the traces differ in {name}: {[v[:24] for v in values]}; measure "
                 "those of each model by themselves"
             )
-
-
-def is_plain(trace: Trace) -> bool:
-    """Whether a text was drawn from the model's own distribution, nothing cut off.
-
-    Example:
-        >>> import nescio
-        >>> coin = nescio.load("table:coin")
-        >>> cold = nescio.Decoding(2, nescio.Sampling(temperature=0.5))
-        >>> is_plain(nescio.generate(coin, "H", decoding=nescio.Decoding(2)))
-        True
-        >>> is_plain(nescio.generate(coin, "H", decoding=cold))
-        False
-    """
-    drawn = trace.origin.decoding
-    sampling = drawn.get("sampling")
-    if drawn.get("kind") != "generate" or not isinstance(sampling, Mapping):
-        return False
-    whole = all(
-        sampling.get(name) in (None, neutral) for name, neutral in _NEUTRAL.items()
-    )
-    return whole and sampling.get("temperature") == 1
 
 
 def _prompt(trace: Trace) -> Int[np.ndarray, " n"]:

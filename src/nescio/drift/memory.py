@@ -22,8 +22,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 from jaxtyping import Float, Int
 
-from nescio.drift.continuations import check_one_model, is_plain
+from nescio.drift.continuations import check_one_model
 from nescio.drift.curves import DriftCurve, Limits, Named, resampled_curve
+from nescio.drift.settings import is_plain
 from nescio.errors import InvalidInput, NotEnoughData
 from nescio.kernel import row_statistics
 from nescio.models.protocol import Scoring, Tokenized, require
@@ -118,7 +119,7 @@ def memory_curve(
     Source: Braverman et al. (2020), section 6.
     """
     for number, trace in enumerate(traces):
-        if not is_plain(trace) or trace.origin.decoding.get("chat"):
+        if not is_plain(trace.origin) or trace.origin.decoding.get("chat"):
             raise InvalidInput(
                 f"text {number} was not drawn by plain sampling (temperature 1, "
                 "nothing cut off, no chat template), so it is not of the model's own "

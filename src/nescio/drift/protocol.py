@@ -26,15 +26,9 @@ from jaxtyping import Int
 
 from nescio.decoding import Decoding, Detail, Draws, Window, sample_stream, score_texts
 from nescio.drift.continuations import Continuations
-from nescio.drift.storing import (
-    JOB_FILE,
-    begin,
-    held,
-    read_chunk,
-    read_json,
-    write_chunk,
-)
+from nescio.drift.storing import begin, read_chunk, read_json, write_chunk
 from nescio.errors import ContextOverflow, InvalidInput, NotEnoughData, SchemaError
+from nescio.jobs import JOB_FILE, held
 from nescio.kernel import Sampling
 from nescio.models.protocol import Scoring, Stepping, Tokenized, require
 from nescio.trace import Trace
@@ -192,7 +186,7 @@ def continue_documents(
     chosen = plan or ContinuationPlan()
     starts, left_out = starts_of(model, documents, chosen)
     folder = None if out is None else Path(out)
-    with nullcontext() if folder is None else held(folder):
+    with nullcontext() if folder is None else held(folder, parents=True):
         if folder is not None:
             begin(folder, _asked(model, starts, left_out, chosen))
         traces: dict[str, list[Trace]] = {kind: [] for kind in _KINDS}

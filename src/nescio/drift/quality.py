@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from nescio.drift.channels import is_plain
+from nescio.drift.settings import is_plain
 from nescio.errors import InvalidInput, NotEnoughData
 from nescio.outcome import Estimate, Recipe
 from nescio.trace import Sample, Samples
@@ -347,7 +347,7 @@ def _check_own(own: Samples) -> None:
         if answer.trace is None or not answer.trace.origin.decoding:
             continue  # nobody knows how it was drawn
         settings: Mapping[str, Any] = answer.trace.origin.decoding
-        if settings.get("kind") != "generate" or not is_plain(answer.trace):
+        if settings.get("kind") != "generate" or not is_plain(answer.trace.origin):
             how = settings.get("sampling", settings.get("kind"))
             raise InvalidInput(
                 f"answer {place} was made with {how}: H is the mean over answers drawn "

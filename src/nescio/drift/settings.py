@@ -8,10 +8,33 @@ from typing import Any
 from nescio.errors import InvalidInput
 from nescio.trace import Origin, Trace
 
-__all__ = ["check_same_settings", "settings_of", "settings_of_all"]
+__all__ = ["check_same_settings", "is_plain", "settings_of", "settings_of_all"]
 
 _OF_ORIGIN = ("model_digest", "tokenizer_digest", "template_digest", "precision")
 _OF_DECODING = ("kind", "sampling", "stop", "chat")
+
+_NEUTRAL = {"top_p": 1, "min_p": 0, "typical_p": 1}
+
+
+def is_plain(origin: Origin) -> bool:
+    """Whether a text was drawn from the model's own distribution, nothing cut off.
+
+    Example:
+        >>> import nescio
+        >>> coin = nescio.load("table:coin")
+        >>> cold = nescio.Decoding(2, nescio.Sampling(temperature=0.5))
+        >>> is_plain(nescio.generate(coin, "H", decoding=nescio.Decoding(2)).origin)
+        True
+        >>> is_plain(nescio.generate(coin, "H", decoding=cold).origin)
+        False
+    """
+    drawn = origin.decoding.get("sampling")
+    if not isinstance(drawn, Mapping) or drawn.get("temperature") != 1:
+        return False  # a temperature that is not known may be any
+    return all(
+        name == "temperature" or value is None or value == _NEUTRAL.get(name)
+        for name, value in drawn.items()
+    )
 
 
 def settings_of(origin: Origin) -> dict[str, Any]:

@@ -3,57 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nescio.errors import InvalidInput, SchemaError
+from nescio.jobs import (
+    JOB_FILE,
+    check_empty,
+    check_same,
+    remove_partial,
+    write_file,
+    written,
+)
 from nescio.outcome.fields import once
 from nescio.trace import Trace, read_traces, write_traces
 
-__all__ = [
-    "JOB_FILE",
-    "begin",
-    "held",
-    "read_chunk",
-    "read_json",
-    "write_chunk",
-    "write_json",
-]
-
-JOB_FILE = "job.json"
-_LOCK, _PART = ".lock", ".part"
-
-
-@contextmanager
-def held(directory: Path) -> Iterator[None]:
-    """Work in a directory alone; made if it is not there.
-
-    Raises:
-        InvalidInput: no directory one can write to, or another process is at work.
-    """
-    from filelock import FileLock, Timeout
-
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(directory / _LOCK)
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise InvalidInput(
-            f"{directory}: another process is at work on this run; wait for it, or "
-            "name another directory"
-        ) from error
-    except OSError as error:
-        raise InvalidInput(
-            f"{directory} cannot be written: {error.strerror}; name a directory one "
-            "can write to"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+__all__ = ["begin", "read_chunk", "read_json", "write_chunk", "write_json"]
 
 
 def begin(directory: Path, asked: Mapping[str, Any]) -> None:
@@ -65,28 +31,14 @@ def begin(directory: Path, asked: Mapping[str, Any]) -> None:
     """
     path = directory / JOB_FILE
     if not path.exists():
-        foreign = sorted(p.name for p in directory.iterdir() if p.name[0] != ".")
-        if foreign:
-            raise InvalidInput(
-                f"{directory} is not empty ({foreign[0]!r} is there) and holds no run; "
-                "name a new directory"
-            )
+        check_empty(directory)
         write_json(path, asked)
         return
     there = read_json(path)
-    now = json.loads(json.dumps(dict(asked)))
     if not isinstance(there, dict):
         raise SchemaError(f"{path} holds no object")
-    other = [name for name in {**there, **now} if there.get(name) != now.get(name)]
-    if other:
-        first = other[0]
-        raise InvalidInput(
-            f"{directory} holds another run: {', '.join(other)} differ; {first} is "
-            f"{there.get(first)!r:.120} there and {now.get(first)!r:.120} now. Ask for "
-            "the same again, or name another directory"
-        )
-    for path in directory.glob(f".*{_PART}"):
-        path.unlink(missing_ok=True)
+    check_same(directory, there, json.loads(json.dumps(dict(asked))))
+    remove_partial(directory)
 
 
 def write_json(path: Path, fields: Mapping[str, Any]) -> None:
@@ -96,14 +48,7 @@ def write_json(path: Path, fields: Mapping[str, Any]) -> None:
         InvalidInput: it cannot be written.
     """
     text = json.dumps(dict(fields), indent=1, allow_nan=False) + "\n"
-    beside = _beside(path)
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    write_file(path, text.encode("ascii"))
 
 
 def read_json(path: Path) -> Any:
@@ -131,17 +76,8 @@ def write_chunk(path: Path, traces: Sequence[Trace]) -> None:
     Raises:
         InvalidInput: it cannot be written; what was finished stays.
     """
-    beside = _beside(path)
-    try:
-        write_traces(beside, traces)
-        beside.replace(path)
-    except OSError as error:
-        raise InvalidInput(
-            f"{path} cannot be written: {error.strerror}; what was finished is kept, "
-            "and the same call goes on from there"
-        ) from error
-    finally:
-        beside.unlink(missing_ok=True)
+    with written(path) as partial:
+        write_traces(partial, traces)
 
 
 def read_chunk(path: Path, count: int) -> list[Trace] | None:
@@ -164,10 +100,6 @@ def read_chunk(path: Path, count: int) -> list[Trace] | None:
             "again"
         )
     return found
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}{_PART}")
 
 
 def _refuse_constant(name: str) -> Any:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -25,7 +26,7 @@ from nescio.ensemble.joining import Ensemble, EnsembleContext
 from nescio.ensemble.reading import blocks, read_runs
 from nescio.ensemble.rules import rule_named
 from nescio.ensemble.unwritable import BEHIND, rows_of
-from nescio.errors import InvalidInput
+from nescio.errors import InvalidInput, InvalidText
 from nescio.models.protocol import LogitBlock
 from nescio.models.vocabulary import Vocabulary
 from nescio.trace import Origin
@@ -220,9 +221,9 @@ class Rejoining:
         heard = np.array([member is not None for member in inner.members])
         for place, view in enumerate(self.ensemble.members):
             rest = waiting[place]
-            if rest is not None and symbol in _SPACES and _can(rest, symbol):
-                (members[place],), _ = view.extend([rest], [np.array([symbol])])
-                waiting[place] = None
+            back = _heard(view, rest, symbol)
+            if back is not None:
+                members[place], waiting[place] = back, None
             elif rest is not None:
                 credit[place] += _gain(before.inner, symbol, heard)
             elif members[place] is None and before.inner.members[place] is not None:
@@ -244,9 +245,9 @@ class Rejoining:
             if member is None:
                 logw[place] = -np.inf
                 continue
-            logp[place] = member.log_masses - member.log_kept
+            logp[place] = member.logp
             if self._counts:
-                logw[place] += member.log_kept + context.credit[place]
+                logw[place] += member.log_said + context.credit[place]
         weights = np.exp(logw - logw.max())
         weights /= weights.sum()
         here = weights > 0.0
@@ -265,5 +266,12 @@ def _gain(
     return math.log(p / total) if p > 0.0 and total > 0.0 else 0.0
 
 
-def _can(member: ByteContext, symbol: int) -> bool:
-    return bool(member.log_masses[symbol] > -np.inf)
+def _heard(view: Any, member: ByteContext | None, symbol: int) -> ByteContext | None:
+    """A silent member behind a space that it can read; else None."""
+    if member is None or symbol not in _SPACES or member.logp[symbol] == -np.inf:
+        return None
+    try:
+        (found,) = view.read([member], [symbol])
+    except InvalidText:  # what was set aside does not write it either
+        return None
+    return found

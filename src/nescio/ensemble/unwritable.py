@@ -76,7 +76,7 @@ class EscapingContext:
         if self.symbols[-1] == END:
             row[END] = 0.0
             return row
-        own = self.member.log_masses - self.member.log_kept
+        own = self.member.logp
         strange = np.flatnonzero(own[:END] == -np.inf)
         if not len(strange):
             return own
@@ -221,23 +221,47 @@ def _escaping_read(
     contexts: Sequence[EscapingContext], symbols: Sequence[int]
 ) -> list[EscapingContext]:
     """One symbol into each context; those the model can read itself in one pass."""
-    found: list[EscapingContext] = []
-    written = []
-    for place, (context, symbol) in enumerate(zip(contexts, symbols, strict=True)):
-        if _writes(context, symbol):
-            written.append(place)
-            found.append(context)
-        else:
-            found.append(_escaped(context, symbol))
+    written = [
+        place
+        for place, (context, symbol) in enumerate(zip(contexts, symbols, strict=True))
+        if _writes(context, symbol)
+    ]
+    after: dict[int, ByteContext | None] = {}
     if written:
         view = contexts[written[0]].view
         before = [
             contexts[place].member or contexts[place].view.open() for place in written
         ]
-        after, _ = view.extend(before, [np.array([symbols[p]]) for p in written])
-        for place, member in zip(written, after, strict=True):
-            found[place] = _written(contexts[place], symbols[place], member)
+        read = _read_or_not(view, before, [symbols[place] for place in written])
+        after = dict(zip(written, read, strict=True))
+    found = []
+    for place, (context, symbol) in enumerate(zip(contexts, symbols, strict=True)):
+        member = after.get(place)
+        if member is None:
+            found.append(_escaped(context, symbol))
+        else:
+            found.append(_written(context, symbol, member))
     return found
+
+
+def _read_or_not(
+    view: ByteView, before: Sequence[ByteContext], symbols: Sequence[int]
+) -> list[ByteContext | None]:
+    """One symbol into each; None where no spelling that was set aside writes it.
+
+    Raises:
+        InvalidText: of what has nothing to do with escapes: an end, no bytes yet.
+    """
+    try:
+        return [*view.read(before, symbols)]
+    except InvalidText:
+        (first, *_), (symbol, *_) = before, symbols
+        if len(before) == 1 and (not first.symbols or symbol not in range(END)):
+            raise
+        if len(before) == 1:
+            return [None]
+    parts = zip(before, symbols, strict=True)
+    return [one for part in parts for one in _read_or_not(view, [part[0]], [part[1]])]
 
 
 def _writes(context: EscapingContext, symbol: int) -> bool:
@@ -246,7 +270,7 @@ def _writes(context: EscapingContext, symbol: int) -> bool:
         return False
     if context.member is None or not 0 <= symbol < END or context.symbols[-1] == END:
         return True
-    return bool(context.member.log_masses[symbol] > -np.inf)
+    return bool(context.member.logp[symbol] > -np.inf)
 
 
 def _written(

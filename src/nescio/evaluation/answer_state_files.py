@@ -50,7 +50,7 @@ def write_states(path: str | Path, states: AnswerStates) -> None:
         >>> read_states(path)
         AnswerStates('sums', n=1, width=3, model='made')
     """
-    fields = {
+    fields: dict[str, Any] = {
         "task": states.task,
         "scale": states.predictions.scale,
         "origin": dict(states.origin),

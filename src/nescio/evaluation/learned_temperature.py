@@ -55,7 +55,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "thermometer": ("Shen et al. (2024), Thermometer",),
     "adaptive temperature": ("Xie et al. (2024), Adaptive Temperature Scaling",),
 }
-MOST_INVERSE = 1e300
+MOST_INVERSE = 1e100  # its square is a number too: intervals need that
 """β of a temperature of 0; its reciprocal is that of an infinite one."""
 Head = Literal["linear", "mlp", "transformer"]
 """One layer; two; a block over the text (`nescio.training.temperature_block`)."""

@@ -88,8 +88,8 @@ def distillation_loss(
     logits.
 
     Args:
-        student, teacher: logits, [..., vocab], over one vocabulary. The teacher's
-            belong under ``torch.no_grad()``.
+        student, teacher: logits, [..., vocab], over one vocabulary. The teacher is
+            taken as constant, and best made under ``torch.no_grad()``.
         targets: token ids, [...]; needed unless alpha is 1.
         how: temperature, weight of the teacher and divergence.
         mask: booleans, [...]: True where a row counts. What stands outside, NaN even,

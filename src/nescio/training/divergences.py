@@ -165,8 +165,8 @@ def forward_kl(
     Its gradient with respect to the student's logits is (student - teacher) / T.
 
     Args:
-        student, teacher: logits, [..., vocab], over one vocabulary. The teacher's
-            belong under ``torch.no_grad()``.
+        student, teacher: logits, [..., vocab], over one vocabulary. The teacher is
+            taken as constant, and best made under ``torch.no_grad()``.
         temperature: T, that divides both.
         vocabulary: booleans, [vocab]: True where a token may come.
 
@@ -286,7 +286,7 @@ def _both(
         log_probabilities(
             logits, temperature=temperature, vocabulary=vocabulary, name=name
         )
-        for name, logits in (("student", student), ("teacher", teacher))
+        for name, logits in (("student", student), ("teacher", teacher.detach()))
     )
     return ours, theirs
 

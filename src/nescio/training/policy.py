@@ -34,7 +34,9 @@ In a plain loop::
 
 TRL's ``GRPOTrainer`` adds ``beta`` times k3 as a loss within its own loss function. To
 penalise otherwise set ``beta=0`` and add one of these in a subclass's ``_compute_loss``
-(``RLOOTrainer`` alike), or give `sampled_kl` back as a reward.
+(``RLOOTrainer`` alike), or give `sampled_kl` with ``"k1"`` back as a reward. In a
+reward k3 has the gradient of the reverse KL **less** the forward one, and k2 that of
+its own mean less the reverse KL.
 
 Source: Schulman (2020), Approximating KL Divergence; Tang & Munos (2025), On a few
 pitfalls in KL divergence gradient estimation for RL.
@@ -110,7 +112,8 @@ def k2(
 
     Source: Schulman (2020), Approximating KL Divergence.
     """
-    return 0.5 * _log_r(logp, reference).square()
+    log_r = _log_r(logp, reference)
+    return _finite(0.5 * log_r.square(), log_r, "k2", "use k1")
 
 
 def k3(
@@ -146,15 +149,7 @@ def k3(
         terms = 1 + small / order * terms
     large = log_r.masked_fill(near, 1.0)
     found = torch.where(near, small.square() / 2 * terms, large.expm1() - large)
-    if bool(found.isinf().any()):
-        where = found.isinf()
-        value = float(log_r.detach()[where][0])
-        raise InvalidInput(
-            f"token {place(where)}: the reference is exp({value:.4g}) times"
-            f" as sure of it as the policy, too much for k3 in {found.dtype}; "
-            "use k1 or k2, or leave the token out with mask="
-        )
-    return found
+    return _finite(found, log_r, "k3", "use k1 or k2")
 
 
 KL_ESTIMATORS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -254,8 +249,8 @@ def exact_kl(
     `nescio.training.tiled_exact_kl` is the same from hidden rows, without the logits.
 
     Args:
-        logits, reference: [..., vocab], over one vocabulary; the reference's belong
-            under ``torch.no_grad()``.
+        logits, reference: [..., vocab], over one vocabulary; the reference is taken
+            as constant, and best made under ``torch.no_grad()``.
         direction: ``"reverse"`` or ``"forward"``.
         temperature: that the policy draws at; both are divided by it.
         vocabulary: booleans, [vocab]: True where a token may come.
@@ -308,7 +303,22 @@ def averaged(
     total = values.masked_fill(~kept, 0.0).sum()
     if over == "token":
         return total / kept.sum()
+    if values.dim() < 1:
+        raise InvalidInput("over 'sequence' of one number: give [..., tokens]")
     return total / max(1, values[..., 0].numel())
+
+
+def _finite(found: Tensor, log_r: Tensor, name: str, instead: str) -> Tensor:
+    """Refuse what is too large for a number of this width."""
+    where = found.isinf()
+    if bool(where.any()):
+        value = float(log_r.detach()[where][0])
+        raise InvalidInput(
+            f"token {place(where)}: the reference is exp({value:.4g}) times"
+            f" as sure of it as the policy, too much for {name} in {found.dtype}; "
+            f"{instead}, or leave the token out with mask="
+        )
+    return found
 
 
 def _log_r(logp: Tensor, reference: Tensor) -> Tensor:

@@ -212,8 +212,8 @@ def preference_losses(
         At least 0, [pairs].
 
     Raises:
-        InvalidInput: a beta below 0, or 0 for ``ipo``, which diverges there; or as
-            `preference_gaps`.
+        InvalidInput: a beta below 0, or 0 for ``ipo``, which diverges there; a loss
+            too large for a number; or as `preference_gaps`.
 
     Example:
         >>> import torch
@@ -229,7 +229,14 @@ def preference_losses(
     form = form or PreferenceForm()
     beta = check_positive("beta", beta, zero=True)
     gaps = preference_gaps(batch, form=form)
-    return PREFERENCE_LOSSES[form.loss](gaps, beta, float(form.label_smoothing))
+    found = PREFERENCE_LOSSES[form.loss](gaps, beta, float(form.label_smoothing))
+    odd = ~found.isfinite()
+    if bool(odd.any()):
+        raise InvalidInput(
+            f"pair {place(odd)}: the gap is {float(gaps.detach()[odd][0]):.4g}, too "
+            f"far for the loss {form.loss} with beta {beta:g} in {found.dtype}"
+        )
+    return found
 
 
 def preference_loss(

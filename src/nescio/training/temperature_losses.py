@@ -139,7 +139,9 @@ def cooled_logp(
     check_rows("logits", torch.log_softmax(found, dim=-1))
     impossible = found == -math.inf
     scale = inverse if inverse.dim() == 0 else inverse[:, None]
-    cooled = found.masked_fill(impossible, 0.0) * scale
+    # Less the largest: what β makes too large for a number is then -inf, not NaN.
+    most = found.detach().amax(dim=-1, keepdim=True)
+    cooled = (found - most).masked_fill(impossible, 0.0) * scale
     return torch.log_softmax(cooled.masked_fill(impossible, -math.inf), dim=-1)
 
 
