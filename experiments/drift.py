@@ -8,9 +8,10 @@ the cross-entropy of test articles and to the entropy gap. Writes
 ``results/drift_runs.json``.
 
     python experiments/drift.py [--work DIR] [--quick] [--model NAME] [--articles N]
-        [--out FILE]
+        [--no-look-ahead] [--out FILE]
 
-``DIR`` keeps what is finished: the same command goes on where it was stopped. The
+``DIR`` keeps what is finished: the same command goes on where it was stopped. What the
+file holds of a model that is not run now stays in it. The
 reference data are beside the checkout (``shared/data``) or where ``NESCIO_DATA`` says.
 """
 
@@ -329,18 +330,28 @@ def drawn_curve(name: str, fields: dict[str, Any], place: int) -> Curve:
     return Curve(name, x, y, *columns, colour=LINES[place % len(LINES)])
 
 
-def run_model(name: str, size: Size, work: Path) -> dict[str, Any]:
+def run_model(
+    name: str, size: Size, work: Path, *, look_ahead: bool = True
+) -> dict[str, Any]:
     """Everything about one model."""
     model = nescio.load(f"{name},precision={PRECISION}")
     folder = work / name
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(model, size, folder)
-    return {
+    found = {
         "origin": model.origin.to_dict(),
+        "size": asdict(size),
         "entropy gap": gaps_run(run),
         "memory": memory_run(run),
-        "look-ahead": look_ahead_run(run),
     }
+    return found | ({"look-ahead": look_ahead_run(run)} if look_ahead else {})
+
+
+def told_before(path: Path) -> dict[str, Any]:
+    """What a file says of models, if there is one."""
+    if not path.is_file():
+        return {}
+    return json.loads(path.read_text("utf-8"))["result"]
 
 
 def main() -> None:
@@ -350,17 +361,21 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few tokens only")
     parser.add_argument("--model", action="append", choices=MODELS)
     parser.add_argument("--articles", type=int, help="continue so many")
+    parser.add_argument("--no-look-ahead", action="store_true")
     parser.add_argument("--out", type=Path, default=PROJECT / "results" / RESULT)
     parser.add_argument("--figures", type=Path, help="a folder for SVG files")
     given = parser.parse_args()
     size = QUICK if given.quick else FULL
     if given.articles is not None:
         size = replace(size, prompts=given.articles)
-    found = {}
+    found = told_before(given.out)
     for name in given.model or MODELS:
         print(name, flush=True)
         found[name] = run_model(
-            name, size, given.work / ("quick" if given.quick else "full")
+            name,
+            size,
+            given.work / ("quick" if given.quick else "full"),
+            look_ahead=not given.no_look_ahead,
         )
         if given.figures is not None:
             figures(given.figures, name, found[name])
@@ -370,7 +385,6 @@ def main() -> None:
         precision=PRECISION,
         decodings={name: asdict(one) for name, one in DECODINGS.items()},
         seed=SEED,
-        size=asdict(size),
         threads=os.environ.get("OMP_NUM_THREADS", "as the machine has"),
     )
 
