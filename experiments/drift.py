@@ -304,7 +304,7 @@ def figures(folder: Path, name: str, one: dict[str, Any]) -> None:
     by_step = {n: curves["own_entropy_by_step"] for n, curves in gaps.items()}
     drawn = {
         "entropy_gap": {n: c["entropy_gap_by_step"] for n, c in gaps.items()},
-        "own_entropy": by_step | {"people's text, log loss": human},
+        "own_entropy": by_step | {"people's, log loss": human},
         "memory": one["memory"],
     }
     for what, curves in drawn.items():
@@ -314,7 +314,7 @@ def figures(folder: Path, name: str, one: dict[str, Any]) -> None:
             [drawn_curve(n, c, place) for place, (n, c) in enumerate(curves.items())],
             x=straight_axis(along, 0, last),
             y="nats a token",
-            size=(720, 360),
+            size=(760, 360),
         )
         (folder / f"drift_{name}_{what}.svg").write_text(svg, encoding="utf-8")
 
@@ -327,7 +327,8 @@ def drawn_curve(name: str, fields: dict[str, Any], place: int) -> Curve:
         for key in ("low", "high")
     ]
     x, y = (np.array(fields[key], dtype=np.float64) for key in ("place", "value"))
-    return Curve(name, x, y, *columns, colour=LINES[place % len(LINES)])
+    again = place >= len(LINES)
+    return Curve(name, x, y, *columns, colour=LINES[place % len(LINES)], dashed=again)
 
 
 def run_model(
