@@ -250,8 +250,10 @@ def beam_search(
         >>> import nescio
         >>> found = beam_search(nescio.load("table:topics"), "a",
         ...                     beam=Beam(2), decoding=nescio.Decoding(3))
-        >>> [(s.text, round(float(np.exp(s.total_logp)), 4)) for s in found.answers]
-        [('bab', 0.807), ('baa', 0.0425)]
+        >>> found.answers[0].text
+        'bab'
+        >>> [round(float(np.exp(s.total_logp)), 4) for s in found.answers]  # two tie
+        [0.807, 0.0425]
 
     Source: Lowerre (1976); length normalisation by a power, Murray & Chiang (2018).
     """
