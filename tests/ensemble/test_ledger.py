@@ -220,3 +220,12 @@ def test_what_waits_is_asked_with_others_and_leaves_the_ledger() -> None:
     assert (len(space.waiting), word.waiting, word.log_lost) == (1, (), -np.inf)
     assert np.exp(word.log_kept) == pytest.approx(prefix(table, b" a"), rel=1e-12)
     assert np.exp(digit.log_kept) == pytest.approx(prefix(table, b" a 2"), rel=1e-12)
+
+
+def test_what_is_forgotten_stays_in_the_ledger() -> None:
+    forgotten = 0
+    for seed in range(12):
+        table = random_table(seed)
+        found = check(table, ByteView(table, prune=0.3), b"abbaababba")
+        forgotten += sum(context.log_gone > -np.inf for context in found)
+    assert forgotten > 0
