@@ -10,23 +10,25 @@ Then whether the profile of entropies over layers tells apart
 
 by nearest neighbours, cross-validated, beside a dummy, beside shuffled kinds, and
 beside the same classifier on the last layer alone (which needs no lens). Writes
-``results/lens.json`` and, of the curves, ``results/lens_NAME.svg``.
+``results/lens_runs.json`` and, of the curves, ``docs/lens-layers.svg``.
 
-    python experiments/lens.py [--quick] [--model NAME] [--out FILE]
+    python experiments/lens.py [--quick] [--model NAME] [--work DIR] [--out FILE]
+        [--figure FILE]
 
-The reference data are beside the checkout (``shared/data``) or where ``NESCIO_DATA``
-says.
+What is finished is kept in the folder (``build/lens`` unless named): the same command
+goes on where it was stopped. The reference data are beside the checkout
+(``shared/data``) or where ``NESCIO_DATA`` says.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from _calibration_telling import PROJECT, SEED, all_told, told, write
 from _lens_tasks import (
     FULL,
@@ -37,6 +39,8 @@ from _lens_tasks import (
     kinds_of_questions,
     kinds_of_texts,
 )
+from _losses_figures import Line, panels_figure
+from _parts import Parts
 
 import nescio
 from nescio.lens import (
@@ -48,12 +52,9 @@ from nescio.lens import (
     signatures,
 )
 from nescio.lens.classification import Neighbours
-from nescio.plot.colours import LINES
-from nescio.plot.curve import Curve, curve_chart
-from nescio.plot.panel import straight_axis
 
 MODELS = ("smollm2", "gemma3-270m")
-RESULT = "lens.json"
+RESULT, FIGURE = "lens_runs.json", "lens-layers.svg"
 WINDOWS = 1
 NORMALISED = "vocabulary"
 TITLES = {
@@ -124,53 +125,59 @@ def curves_of(model: Any, size: Size) -> dict[str, Any]:
     return found
 
 
-def run(name: str, size: Size) -> dict[str, Any]:
-    """One model."""
-    print(name, flush=True)
-    model = nescio.load(name, engine="transformers", accept_license=True)
-    begin = time.perf_counter()
-    found: dict[str, Any] = {"origin": model.origin.to_dict()}
-    found["by layer"] = curves_of(model, size)
-    found["told apart"] = apart = {}
-    for task in ("arithmetic", "capitals"):
-        print(f"  right or wrong: {task}", flush=True)
-        readings, right = answered(model, task, size)
-        kinds = ["right" if one else "wrong" for one in right]
-        apart[f"right or wrong, {task}"] = classified(readings, kinds, None, size)
-    print("  kinds of texts", flush=True)
+def answers_told_apart(model: Any, task: str, size: Size) -> dict[str, Any]:
+    """Right answers from wrong ones."""
+    readings, right = answered(model, task, size)
+    kinds = ["right" if one else "wrong" for one in right]
+    return classified(readings, kinds, None, size)
+
+
+def texts_told_apart(model: Any, size: Size) -> dict[str, Any]:
+    """Prose, plays, code and word problems, whole documents held out."""
     texts, kinds, groups = kinds_of_texts(size)
     readings = list(layer_entropies_of_texts(model, texts))
-    apart["kinds of texts"] = classified(readings, kinds, groups, size)
-    print("  kinds of questions", flush=True)
+    return classified(readings, kinds, groups, size)
+
+
+def questions_told_apart(model: Any, size: Size) -> dict[str, Any]:
+    """Answers to four kinds of questions."""
     readings, kinds = kinds_of_questions(model, size)
-    apart["kinds of questions"] = classified(readings, kinds, None, size)
-    found["seconds"] = round(time.perf_counter() - begin, 1)
-    return found
+    return classified(readings, kinds, None, size)
 
 
-def draw(found: dict[str, Any], folder: Path) -> None:
-    """Each measure by depth, a curve a model, in the first collection."""
+def run(name: str, size: Size, work: Path) -> dict[str, Any]:
+    """One model, part by part."""
+    print(name, flush=True)
+    model = nescio.load(name, engine="transformers", accept_license=True)
+    origin = model.origin.to_dict()
+    settings = vars(size) | {"origin": origin, "windows": WINDOWS, "seed": SEED}
+    parts = Parts(work, name, settings | {"normalised": NORMALISED})
+    makes: dict[str, Any] = {
+        f"right or wrong, {task}": partial(answers_told_apart, model, task, size)
+        for task in ("arithmetic", "capitals")
+    }
+    makes["kinds of texts"] = partial(texts_told_apart, model, size)
+    makes["kinds of questions"] = partial(questions_told_apart, model, size)
+    return {
+        "origin": origin,
+        "by layer": parts.made("by layer", partial(curves_of, model, size)),
+        "told apart": {part: parts.made(part, make) for part, make in makes.items()},
+    }
+
+
+def draw(found: dict[str, Any], path: Path) -> None:
+    """Each measure by depth, a line a model, in the first collection."""
+    panels: dict[str, list[Line]] = {}
     for measure, title in TITLES.items():
-        curves = []
-        for number, (name, one) in enumerate(found.items()):
-            collection = next(iter(one["by layer"].values()))
-            rows = collection["layers"][measure]
-            factor = 1.0 if LAYER_MEASURES[measure].unit == "1" else 1 / np.log(2.0)
-            ends = [
-                np.array([row[end] for row in rows], dtype=np.float64) * factor
-                for end in ("value", "low", "high")
-            ]
-            depth = np.linspace(0.0, 1.0, len(rows))
-            curves.append(
-                Curve(name, depth, *ends, colour=LINES[number], dashed=number > 0)
+        factor = 1.0 if LAYER_MEASURES[measure].unit == "1" else 1 / math.log(2.0)
+        for name, one in found.items():
+            rows = next(iter(one["by layer"].values()))["layers"][measure]
+            ends = (
+                [row[end] * factor for row in rows] for end in ("value", "low", "high")
             )
-        svg = curve_chart(
-            curves,
-            x=straight_axis("depth: 0 the embedding, 1 the last layer", 0, 1),
-            y=title,
-            size=(560, 320),
-        )
-        (folder / f"lens_{measure}.svg").write_text(svg + "\n", encoding="utf-8")
+            depth = [layer / (len(rows) - 1) for layer in range(len(rows))]
+            panels.setdefault(title, []).append(Line(name, depth, *ends))
+    panels_figure(panels, ["depth: 0 embedding, 1 last layer"] * len(panels), path)
 
 
 def main() -> None:
@@ -178,13 +185,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of everything")
     parser.add_argument("--model", action="append", choices=MODELS)
-    parser.add_argument("--out", type=Path, default=PROJECT / "results" / RESULT)
+    parser.add_argument("--work", type=Path, default=PROJECT / "build" / "lens")
+    parser.add_argument("--out", type=Path, help=f"results/{RESULT}")
+    parser.add_argument("--figure", type=Path, help=f"docs/{FIGURE}")
     given = parser.parse_args()
     size = QUICK if given.quick else FULL
-    found = {name: run(name, size) for name in given.model or MODELS}
-    draw(found, given.out.parent)
+    results, docs = PROJECT / "results", PROJECT / "docs"
+    if given.quick:
+        results = docs = given.work / "quick"
+    found = {name: run(name, size, given.work) for name in given.model or MODELS}
     write(
-        given.out,
+        given.out or results / RESULT,
         found,
         precision="f32",
         engine="transformers",
@@ -194,6 +205,7 @@ def main() -> None:
         size=vars(size),
         threads=os.environ.get("OMP_NUM_THREADS", "as the machine has"),
     )
+    draw(found, given.figure or docs / FIGURE)
 
 
 if __name__ == "__main__":
