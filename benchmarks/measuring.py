@@ -8,6 +8,7 @@ machine disturbs all; ratios are taken within a round.
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import os
 import platform
@@ -314,13 +315,44 @@ def versions() -> dict[str, str]:
 def write_result(name: str, found: dict[str, Any], **recipe: Any) -> Path:
     """Write ``results/benchmark_NAME.json``: the result and what repeats it."""
     RESULTS.mkdir(exist_ok=True)
+    content = {"result": found, "recipe": _whole_recipe(recipe)}
+    path = _result_file(name)
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def earlier_result(name: str, **recipe: Any) -> dict[str, Any]:
+    """What a run of the same recipe, code, versions and machine wrote; {} if none."""
+    path = _result_file(name)
+    if not path.is_file():
+        return {}
+    content = json.loads(path.read_text(encoding="utf-8"))
+    same = content["recipe"] == json.loads(json.dumps(_whole_recipe(recipe)))
+    return content["result"] if same else {}
+
+
+def _result_file(name: str) -> Path:
+    return RESULTS / f"benchmark_{name}.json"
+
+
+def _code() -> str:
+    """A digest of the code that is measured."""
+    found = hashlib.sha256()
+    project = RESULTS.parent
+    for folder in ("src", "native", "benchmarks"):
+        for path in sorted((project / folder).rglob("*.[chp]*")):
+            if path.suffix in {".py", ".cpp", ".hpp"}:
+                found.update(path.relative_to(project).as_posix().encode() + b"\0")
+                found.update(path.read_bytes())
+    return found.hexdigest()[:16]
+
+
+def _whole_recipe(recipe: dict[str, Any]) -> dict[str, Any]:
     machine = {
+        "code": _code(),
         "python": platform.python_version(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),
     }
-    content = {"result": found, "recipe": recipe | {"versions": versions()} | machine}
-    path = RESULTS / f"benchmark_{name}.json"
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
-    return path
+    return recipe | {"versions": versions()} | machine

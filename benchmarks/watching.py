@@ -12,8 +12,8 @@ the calling thread that is not the engine's, more than alone, beside the engine'
 fastest step of all: other work on the machine hardly moves it. All run in one process,
 in turns that change from round to round, and a ratio is taken within a round. Last, how
 memory grows while ``generate`` draws 2,000 tokens, watched and not, on a network too
-small to matter. Prints tables and writes
-results/benchmark_watching.json.
+small to matter. Prints tables and writes results/benchmark_watching.json, where what
+other runs of the same settings found of other models stays.
 """
 
 from __future__ import annotations
@@ -23,7 +23,16 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from measuring import WORKER, Method, Unavailable, Worker, serve, table, write_result
+from measuring import (
+    WORKER,
+    Method,
+    Unavailable,
+    Worker,
+    earlier_result,
+    serve,
+    table,
+    write_result,
+)
 
 MODELS = ("smollm2", "gemma3-270m")
 ENGINES = ("openvino", "transformers")
@@ -158,14 +167,14 @@ def main() -> None:
     )
     show_memory(memory["growth"])
     if not arguments.quick:
-        write_result(
-            "watching",
-            {"cost": found, "memory": memory},
-            tokens=arguments.tokens,
-            rounds=arguments.rounds,
-            threads=arguments.threads,
-            interval="bootstrap over rounds, 95 %",
-        )
+        recipe: dict[str, Any] = {
+            "tokens": arguments.tokens,
+            "rounds": arguments.rounds,
+            "threads": arguments.threads,
+            "interval": "bootstrap over rounds, 95 %",
+        }
+        before = earlier_result("watching", **recipe).get("cost", {})
+        write_result("watching", {"cost": before | found, "memory": memory}, **recipe)
 
 
 if __name__ == "__main__":

@@ -98,6 +98,21 @@ def test_methods_take_turns_and_a_broken_one_is_left_out(
     assert left_out == {"bad": "its process ended with code 1: no such luck"}
 
 
+def test_an_earlier_result_stays_only_beside_one_of_the_same_recipe_and_code(
+    measuring: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "RESULTS", tmp_path / "results")
+    source = tmp_path / "src" / "one.py"
+    source.parent.mkdir()
+    source.write_text("1\n")
+    assert measuring.earlier_result("named", tokens=3) == {}
+    measuring.write_result("named", {"a": 1.5}, tokens=3)
+    assert measuring.earlier_result("named", tokens=3) == {"a": 1.5}
+    assert measuring.earlier_result("named", tokens=4) == {}
+    source.write_text("2\n")
+    assert measuring.earlier_result("named", tokens=3) == {}
+
+
 def test_a_ratio_is_taken_within_each_round(measuring: ModuleType) -> None:
     found = measuring.ratio([1.0, 2.0, 4.0], [3.0, 4.0, 20.0])
     assert (found.value, found.low, found.high) == (3.0, 2.0, 5.0)
