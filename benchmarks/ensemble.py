@@ -22,10 +22,12 @@ from measuring import (
     Method,
     gibibytes,
     median,
+    precision_of,
     ratio,
     serve,
     side_by_side,
     table,
+    with_precision,
     write_result,
 )
 
@@ -44,16 +46,17 @@ USUAL, FINE = 1e-2, 1e-3
 def tables(arguments: argparse.Namespace) -> dict[str, list[Method]]:
     """Everything that is measured, by table; the floor stands first where one is."""
     found: dict[str, list[Method]] = {}
-    fast = {"engine": "openvino", "precision": "bf16", "bytes": arguments.bytes}
+    precision = precision_of(arguments.precision)
+    fast = {"engine": "openvino", "precision": precision, "bytes": arguments.bytes}
     for name in arguments.models:
         one = fast | {"models": [name]}
-        found[f"{name} as bytes, openvino bf16"] = [
+        found[f"{name} as bytes, openvino {precision}"] = [
             Method(FLOOR, "floor", one),
             *_views(one),
         ]
     if len(arguments.models) > 1:
         both = fast | {"models": list(arguments.models), "prune": USUAL}
-        found["both, openvino bf16"] = [
+        found[f"both, openvino {precision}"] = [
             Method(FLOOR, "floor", both),
             *(
                 Method(rule, "ensemble", both | {"rule": rule})
@@ -136,6 +139,7 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--peer-bytes", type=int, default=200, help="beside the peer")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each method")
     parser.add_argument("--threads", type=int, default=2)
+    with_precision(parser)
     parser.add_argument(
         "--quick", action="store_true", help="few bytes, one round, nothing written"
     )

@@ -7,6 +7,7 @@ machine disturbs all; ratios are taken within a round.
 
 from __future__ import annotations
 
+import argparse
 import gc
 import hashlib
 import json
@@ -310,6 +311,27 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def with_precision(parser: argparse.ArgumentParser) -> None:
+    """The option of the precision that fast engines compute in."""
+    parser.add_argument(
+        "--precision",
+        choices=("bf16", "f32"),
+        help="of openvino; else bf16 where the processor computes in it, or f32",
+    )
+
+
+def precision_of(given: str | None) -> str:
+    """What was asked for, or the fastest that the processor has."""
+    from nescio.errors import CapabilityError
+    from nescio.models.openvino_runtime import check_precision
+
+    try:
+        check_precision("bf16")
+    except CapabilityError:
+        return given or "f32"
+    return given or "bf16"
 
 
 def write_result(name: str, found: dict[str, Any], **recipe: Any) -> Path:

@@ -20,7 +20,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from measuring import note, ratio, table, write_result
+from measuring import (
+    note,
+    precision_of,
+    ratio,
+    table,
+    with_precision,
+    write_result,
+)
 
 PROMPT = "The history of the city begins in the year"
 MEMBERS = ("smollm2", "gemma3-270m")
@@ -89,6 +96,7 @@ def main() -> None:
     parser.add_argument("--bytes", type=int, help="of each answer")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--prune", type=float, default=0.01)
+    with_precision(parser)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     arguments.bytes = arguments.bytes or (24 if arguments.quick else 160)
@@ -97,8 +105,9 @@ def main() -> None:
     import nescio
     from nescio.ensemble.byte_view import ByteView
 
+    precision = precision_of(arguments.precision)
     views = [
-        ByteView(nescio.load(f"{name},precision=bf16"), prune=arguments.prune)
+        ByteView(nescio.load(f"{name},precision={precision}"), prune=arguments.prune)
         for name in MEMBERS
     ]
     found = {}
@@ -115,6 +124,7 @@ def main() -> None:
             rounds=arguments.rounds,
             prune=arguments.prune,
             threads=arguments.threads,
+            precision=precision,
         )
 
 

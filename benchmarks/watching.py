@@ -2,7 +2,6 @@
 
     python benchmarks/watching.py            # both models
     python benchmarks/watching.py --quick    # smollm2, few tokens
-    python benchmarks/watching.py --precision f32    # where there is no bf16
 
 *alone* is the engine's own loop: read a token, draw the next with the same sampler,
 look at nothing. Beside it `nescio.stream`: every statistic of every token and its
@@ -29,8 +28,10 @@ from measuring import (
     Unavailable,
     Worker,
     earlier_result,
+    precision_of,
     serve,
     table,
+    with_precision,
     write_result,
 )
 
@@ -128,9 +129,7 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--long", type=int, default=2000, help="tokens, for memory")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument(
-        "--precision", choices=("bf16", "f32"), default="bf16", help="of openvino"
-    )
+    with_precision(parser)
     parser.add_argument("--quick", action="store_true", help="smollm2, few tokens")
     found = parser.parse_args(words)
     if found.quick:
@@ -141,12 +140,13 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Read the options, run, show, write."""
     arguments = arguments_of()
+    fast = precision_of(arguments.precision)
     found: dict[str, Any] = {}
     for model in arguments.models:
         for (label, name), engine in zip(TASKS.items(), ENGINES, strict=True):
             if name not in arguments.tasks:
                 continue
-            precision = arguments.precision if engine == "openvino" else "f32"
+            precision = fast if engine == "openvino" else "f32"
             task = {
                 "model": model,
                 "engine": engine,
