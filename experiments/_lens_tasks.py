@@ -52,7 +52,7 @@ class Size:
     permutations: int
 
 
-FULL = Size(documents=24, characters=800, questions=160, texts=40, permutations=999)
+FULL = Size(documents=16, characters=600, questions=120, texts=32, permutations=999)
 QUICK = Size(documents=6, characters=300, questions=40, texts=12, permutations=99)
 
 
