@@ -19,8 +19,7 @@ from jaxtyping import Float, Int
 
 from nescio.ensemble.lexicon import known_lexicon
 from nescio.errors import InvalidText
-from nescio.models.vocabulary import Vocabulary
-from nescio.trace import Origin, Prompt
+from nescio.models.delegating import Delegating
 
 __all__ = ["Foresight", "Passes", "Seen"]
 
@@ -69,7 +68,7 @@ _Known = tuple[Seen, Seen, Float[np.ndarray, " vocab"]]  # before, after, what f
 
 
 @dataclass(eq=False)
-class Foresight:
+class Foresight(Delegating):
     """A model that remembers and reads ahead.
 
     Args:
@@ -82,44 +81,6 @@ class Foresight:
     expected: bytes = b""
     passes: Passes = field(default_factory=Passes)
     _known: dict[_Key, _Known] = field(default_factory=dict, repr=False)
-
-    @property
-    def name(self) -> str:
-        """That of the model."""
-        return self.model.name
-
-    @property
-    def origin(self) -> Origin:
-        """That of the model."""
-        return self.model.origin
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the model."""
-        return self.model.vocabulary
-
-    @property
-    def context_length(self) -> int | None:
-        """That of the model."""
-        return self.model.context_length
-
-    @property
-    def start(self) -> tuple[int, ...]:
-        """That of the model."""
-        return self.model.start
-
-    @property
-    def has_template(self) -> bool:
-        """Whether the model has a chat template."""
-        return bool(getattr(self.model, "has_template", False))
-
-    def render(self, prompt: Prompt) -> Any:
-        """As the model."""
-        return self.model.render(prompt)
-
-    def encode(self, text: bytes) -> Int[np.ndarray, " n"]:
-        """As the model."""
-        return self.model.encode(text)
 
     def open(self) -> Seen:
         """The context before anything was read."""

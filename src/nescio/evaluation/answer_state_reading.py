@@ -18,10 +18,9 @@ from nescio.evaluation.generated import uses_chat
 from nescio.evaluation.journal import digest_of
 from nescio.evaluation.multiple_choice import choices_by_letter, choices_by_text
 from nescio.evaluation.tasks import Task
+from nescio.models.delegating import Delegating
 from nescio.models.protocol import Layered, Stepping, Tokenized, require
-from nescio.models.vocabulary import Vocabulary
 from nescio.outcome import Predictions
-from nescio.trace import Origin, Prompt
 
 __all__ = ["By", "answer_states", "states_key", "token_states"]
 
@@ -210,54 +209,12 @@ def _read_tokens(
 
 
 @dataclass(eq=False)
-class _Watched:
+class _Watched(Delegating):
     """A model that keeps the hidden states at the end of every prompt it is given."""
 
     model: Any
     before: int | None
     found: list[Float32[np.ndarray, "_ width"]] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """The model's."""
-        return self.model.name
-
-    @property
-    def origin(self) -> Origin:
-        """The model's."""
-        return self.model.origin
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The model's."""
-        return self.model.vocabulary
-
-    @property
-    def context_length(self) -> int | None:
-        """The model's."""
-        return self.model.context_length
-
-    @property
-    def start(self) -> tuple[int, ...]:
-        """The model's."""
-        return self.model.start
-
-    @property
-    def has_template(self) -> bool:
-        """The model's."""
-        return bool(getattr(self.model, "has_template", False))
-
-    def render(self, prompt: Prompt) -> Any:
-        """The model's."""
-        return self.model.render(prompt)
-
-    def encode(self, text: bytes) -> Int[np.ndarray, " n"]:
-        """The model's."""
-        return self.model.encode(text)
-
-    def open(self) -> Any:
-        """The model's."""
-        return self.model.open()
 
     def extend(
         self, contexts: Sequence[Any], tokens: Sequence[Int[np.ndarray, " _"]]

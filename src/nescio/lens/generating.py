@@ -15,59 +15,24 @@ from nescio.errors import InvalidInput
 from nescio.lens.reading import LayerReading, reading_of
 from nescio.lens.scoring import tile_rows
 from nescio.lens.statistics import LayerStatistics, layer_statistics
+from nescio.models.delegating import Delegating
 from nescio.models.protocol import (
     Layered,
     Model,
-    Rendered,
     Stepping,
-    Templated,
     Tokenized,
     require,
 )
-from nescio.trace import Origin, Prompt
 
 __all__ = ["LayerStream", "generated_layer_entropies", "stream_layers"]
 
 
 @dataclass(frozen=True, eq=False)
-class _Watched:
+class _Watched(Delegating):
     """A model that steps as before and keeps the rows its predictions came from."""
 
     model: Any
     rows: list[Float[np.ndarray, "layers one width"]] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return self.model.name
-
-    @property
-    def origin(self) -> Origin:
-        return self.model.origin
-
-    @property
-    def vocabulary(self) -> Any:
-        return self.model.vocabulary
-
-    @property
-    def context_length(self) -> int | None:
-        return self.model.context_length
-
-    @property
-    def start(self) -> tuple[int, ...]:
-        return self.model.start
-
-    def encode(self, text: bytes) -> Int[np.ndarray, " n"]:
-        return self.model.encode(text)
-
-    @property
-    def has_template(self) -> bool:
-        return isinstance(self.model, Templated) and self.model.has_template
-
-    def render(self, prompt: Prompt) -> Rendered:
-        return self.model.render(prompt)
-
-    def open(self) -> Any:
-        return self.model.open()
 
     def extend(
         self, contexts: Sequence[Any], tokens: Sequence[Int[np.ndarray, " _"]]
