@@ -1,7 +1,7 @@
 """The losses beside TRL's: equal where they are defined alike, and inside its trainers.
 
-    python -m venv DIR && DIR/bin/pip install -r benchmarks/requirements-trl.txt \
-        --constraint constraints.txt && DIR/bin/pip install -e . --no-deps
+    python -m venv DIR
+    DIR/bin/pip install -r benchmarks/requirements-trl.txt -e . -c constraints.txt
     DIR/bin/python benchmarks/trl_losses.py
 
 TRL has an environment of its own. Every value of TRL's is what its own function, or its

@@ -228,6 +228,16 @@ def test_tiled_losses_are_the_plain_ones_with_their_gradients() -> None:
         assert torch.allclose(slope, other, atol=1e-10)
 
 
+def test_of_tied_answers_the_first_is_the_most_probable_in_tiles_too() -> None:
+    logits = torch.tensor([[0.0, 1, 0, 1, 1, 0], [0, 0, 0, 0, 0, 2]], dtype=DOUBLE)
+    rows = HiddenRows(logits, torch.eye(6, dtype=DOUBLE))
+    first, ones = logits.argmax(-1), torch.ones(2, dtype=DOUBLE)
+    for width in (1, 2, 3, 6):
+        tiling = Tiling(rows=1, vocabulary=width)
+        found = tiled_answer_losses(rows, first, ones, tiling=tiling)
+        assert found.right.tolist() == [True, True]
+
+
 def test_what_cannot_be_reckoned_is_refused() -> None:
     logits, targets = rows_of(4, 3)
     ones = torch.ones(4, dtype=DOUBLE)
