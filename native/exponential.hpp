@@ -1,5 +1,11 @@
 // exp and log1p on vectors. exp is 0 where it is below the smallest normal number, NaN
 // for NaN, and exactly 1 at 0.
+#if defined(__GNUC__)
+#define NESCIO_INLINE inline __attribute__((always_inline))  // a call would cost more
+#else
+#define NESCIO_INLINE inline
+#endif
+
 namespace nescio::NESCIO_VARIANT {
 
 template <class Lane>
@@ -71,7 +77,7 @@ struct Exponential {
 
     // The same of several vectors in step, so that none waits for another.
     template <int count>
-    void operator()(const V (&x)[count], V (&result)[count]) const {
+    NESCIO_INLINE void operator()(const V (&x)[count], V (&result)[count]) const {
         V whole[count], rest[count], sum[count];
         for (int j = 0; j < count; ++j) split(x[j], whole[j], rest[j]);
         constexpr int terms = sizeof Constants::power / sizeof(Lane);

@@ -275,7 +275,7 @@ void try_rows(const std::string& path, const Case& one, int threads) {
             const double scale = std::max(1.0, std::abs(sum));
             close_to("a power sum", path, row,
                      arrays.log_powers[row * power_count + i] / scale, sum / scale,
-                     1e-9);
+                     std::max(1e-9, exact));
         }
     }
 }
@@ -363,7 +363,7 @@ void try_sampler(const std::string& path, const Case& one, int threads) {
             const double scale = std::max(1.0, std::abs(wanted));
             close_to("a power sum of the drawn", path, row,
                      sums.as<double>()[row * power_count + i] / scale, wanted / scale,
-                     1e-9);
+                     one.rows.element == Element::float64 ? 1e-9 : 1e-6);
         }
         if (levels == 1 && !(under <= uniform + 1e-6 && uniform <= under + p + 1e-6))
             fail("the inverse", path, row, under, uniform);

@@ -58,7 +58,8 @@ class Builder {
         if (powers.rung_count == MOST_RUNGS) return -1;
         const auto near = static_cast<std::uint8_t>(left);
         powers.rungs[powers.rung_count] = {near, static_cast<std::uint8_t>(right),
-                                           false};
+                                           false, false};
+        powers.rungs[left].kept = powers.rungs[right].kept = true;
         return place_of[multiple] = powers.rung_count++;
     }
 };

@@ -12,7 +12,8 @@ constexpr std::int64_t MOST_LADDER_POWERS = 32;
 // A product of two rungs before it; the first rung is the root itself.
 struct Rung {
     std::uint8_t left, right;
-    bool summed;
+    bool kept;    // a rung after it needs it
+    bool summed;  // its sum is asked for
 };
 
 struct Powers {

@@ -22,7 +22,8 @@ class RowStatistics:
         rank: 1 + how many logits are strictly larger than the target's.
         top_ids: the most probable ids, most probable first, equal ones by lower id.
         top_logp: their log-probabilities.
-        log_renyi: log sum p^(1-order) over the possible tokens, one column an order.
+        log_renyi: log sum p^(1-order) over the possible tokens, one column an order; of
+            float64 logits in double precision, of others within 1e-6.
     """
 
     logsumexp: Float64[np.ndarray, " rows"]
