@@ -230,6 +230,24 @@ def test_a_masked_vocabulary_has_finite_losses_and_gradients(beta: float) -> Non
     assert_equal(found, plain)
 
 
+@pytest.mark.parametrize("cap", [None, 2.0])
+def test_a_bias_of_minus_infinity_excludes_a_token_whatever_caps_logits(cap) -> None:
+    allowed = torch.arange(VOCAB) != 7
+    none = torch.zeros(VOCAB, dtype=torch.float64)
+    targets = torch.full((7,), 8)
+    found = [
+        value_and_gradients(
+            lambda r: tiled_token_logp(r, targets, tiling=SMALL), made(0, **options)
+        )
+        for options in (
+            {"bias": none.masked_fill(~allowed, -math.inf), "soft_cap": cap},
+            {"bias": none, "vocabulary": allowed, "soft_cap": cap},
+        )
+    ]
+    assert_equal(*found)
+    assert bool((found[0][2][7] == 0).all())
+
+
 def test_huge_logits_stay_finite() -> None:
     student, teacher = made(0, scale=3000.0), made(1, scale=3000.0)
     for beta in (0, 0.5, 1):
