@@ -8,7 +8,7 @@ the cross-entropy of test articles and to the entropy gap. Writes
 ``results/drift_runs.json``.
 
     python experiments/drift.py [--work DIR] [--quick] [--model NAME] [--articles N]
-        [--no-look-ahead] [--out FILE]
+        [--no-look-ahead] [--look-ahead-articles N] [--out FILE]
 
 ``DIR`` keeps what is finished: the same command goes on where it was stopped. What the
 file holds of a model that is not run now stays in it. The
@@ -363,12 +363,15 @@ def main() -> None:
     parser.add_argument("--model", action="append", choices=MODELS)
     parser.add_argument("--articles", type=int, help="continue so many")
     parser.add_argument("--no-look-ahead", action="store_true")
+    parser.add_argument("--look-ahead-articles", type=int, help="fit it on so many")
     parser.add_argument("--out", type=Path, default=PROJECT / "results" / RESULT)
     parser.add_argument("--figures", type=Path, help="a folder for SVG files")
     given = parser.parse_args()
     size = QUICK if given.quick else FULL
     if given.articles is not None:
         size = replace(size, prompts=given.articles)
+    if (fewer := given.look_ahead_articles) is not None:
+        size = replace(size, fitted=fewer, ahead_prompts=min(fewer, size.ahead_prompts))
     found = told_before(given.out)
     for name in given.model or MODELS:
         print(name, flush=True)
