@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 
 SCRIPTS = (
+    "agreement_peer",
     "calibration",
     "consistency",
     "corpus_scoring",
@@ -147,3 +148,27 @@ def test_documents_are_there_without_the_reference_data(
     found = documents.corpus()
     assert found.source == "the packaged passage"
     assert len(set(found.documents)) == 17
+
+
+def test_lists_of_texts_differ_by_a_token_a_number_or_a_text_more(
+    benchmarks: Path,
+) -> None:
+    assert benchmarks.is_dir()
+    peer = importlib.import_module("agreement_peer")
+    one = {"text": "61", "tokens": [[1, 2], [7]], "logp": [-1.0, -2.0], "total": -1.5}
+    whole = {"prompts": [[0], [5]], "finished": [one]}
+
+    def unlike(**changed: object) -> list[str]:
+        return peer.differences(whole, whole | {"finished": [one | changed]})
+
+    assert unlike() == []
+    assert unlike(total=-1.5 + peer.TOLERANCE / 2) == []
+    assert unlike(logp=[-1.0, -2.1]) == ["log-probabilities"]
+    assert unlike(tokens=[[1, 2], [8]]) == ["tokens of text 0"]
+    assert peer.differences(whole, whole | {"prompts": [[1], [5]]}) == [
+        "the prompts' tokens"
+    ]
+    assert peer.differences(whole, whole | {"finished": [one, one]}) == [
+        "how many finished"
+    ]
+    assert peer.differences({**whole, "finished": []}, {**whole, "finished": []}) == []

@@ -9,7 +9,7 @@ As published, with three differences that lose no better text: cells that disagr
 not visited (:mod:`nescio.ensemble.grid`); a member that is ahead is not run, and reads
 its token once it is asked again; and a cell whose sum is below that of a finished
 hypothesis, which it cannot reach any more, is passed over, where the published search
-ends at the first one.
+ends its step at the first one.
 """
 
 from __future__ import annotations
