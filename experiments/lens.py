@@ -59,7 +59,7 @@ WINDOWS = 1
 NORMALISED = "vocabulary"
 TITLES = {
     "layer_entropy": "entropy, bits/token",
-    "kl_to_last_layer": "KL to the last layer, bits/token",
+    "kl_to_last_layer": "KL to the last, bits/token, from 2 on",
     "settled_share": "share of settled top tokens",
 }
 
@@ -176,7 +176,9 @@ def draw(found: dict[str, Any], path: Path) -> None:
                 [row[end] * factor for row in rows] for end in ("value", "low", "high")
             )
             depth = [layer / (len(rows) - 1) for layer in range(len(rows))]
-            panels.setdefault(title, []).append(Line(name, depth, *ends))
+            begin = 2 if measure == "kl_to_last_layer" else 0  # far from all the others
+            shown = [values[begin:] for values in (depth, *ends)]
+            panels.setdefault(title, []).append(Line(name, *shown))
     panels_figure(panels, ["depth: 0 embedding, 1 last layer"] * len(panels), path)
 
 
