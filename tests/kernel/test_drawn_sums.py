@@ -117,7 +117,7 @@ def test_very_unlike_logits_leave_no_trace_of_underflow():
 
 
 @pytest.mark.parametrize("vocabulary", [100, 49_152, 262_144])
-def test_single_precision_does_not_add_up_over_a_vocabulary(vocabulary, path):
+def test_single_precision_does_not_add_up_over_a_vocabulary(vocabulary):
     rng = np.random.default_rng(3)
     for spread in (0.5, 3.0, 8.0):
         row = (rng.normal(size=(1, vocabulary)) * spread).astype(np.float32)
