@@ -25,6 +25,10 @@ PACKAGE = "ensembling"
 NO_LIMIT = 10**9
 
 
+class _Undecided(Exception):
+    """A search looked at as many cells as it may, and has not ended."""
+
+
 def prepare(task: dict[str, Any]) -> Prepared:
     """Load both models once; every run is the next job, as it is and even."""
     checkout = Path(task["checkout"])
@@ -152,6 +156,19 @@ def _as_long_as_it_is(output: tuple[int, Any]) -> tuple[int, Any]:
     return place, type(token)(hyp_len=token.hyp_len - 1, **fields)
 
 
+class _Looking:
+    """Whether a cell agrees, counted, at most so often."""
+
+    def __init__(self, agree: Any, most: int) -> None:
+        self._agree, self._most, self.cells = agree, most, 0
+
+    def __call__(self, models: Any, state: Any) -> Any:
+        if self.cells == self._most:
+            raise _Undecided
+        self.cells += 1
+        return self._agree(models, state)
+
+
 def _searched(models: Sequence[Any], job: Mapping[str, Any]) -> dict[str, Any]:
     """One search; every finished text is noted where it is made."""
     search, ensemble = (
@@ -159,6 +176,7 @@ def _searched(models: Sequence[Any], job: Mapping[str, Any]) -> dict[str, Any]:
         import_module(f"{PACKAGE}.ensemble"),
     )
     finished: list[Any] = []
+    looking = _Looking(search.compatibility, job["cells"])
 
     class Noted(search.Hypothesis):
         def __init__(self, **given: Any) -> None:
@@ -170,19 +188,26 @@ def _searched(models: Sequence[Any], job: Mapping[str, Any]) -> dict[str, Any]:
     prompts = [_prompt(model, job["prompt"]) for model in models]
     if min(map(len, prompts)) <= job["tokens"]:
         raise Unavailable("a prompt has to be longer than the text: lengths count both")
-    width, tokens, failed = job["width"], job["tokens"], None
+    width, tokens, failed, decided = job["width"], job["tokens"], None, True
     begin = time.perf_counter()
     try:
-        with patch.object(search, "Hypothesis", Noted):
+        with (
+            patch.object(search, "Hypothesis", Noted),
+            patch.object(search, "compatibility", looking),
+        ):
             ensemble.ensemble_beam_search(
                 batch, list(models), weights, num_beams=width, max_length=tokens
             )
     except OverflowError as error:  # telling a text at whose end a member waits
         failed = str(error)
+    except _Undecided:
+        decided = False
     seconds = time.perf_counter() - begin
     return {
         "seconds": seconds,
         "failed": failed,
+        "decided": decided,
+        "cells": looking.cells,
         "prompts": prompts,
         "finished": [
             _told(models, prompts, one)

@@ -172,3 +172,40 @@ def test_lists_of_texts_differ_by_a_token_a_number_or_a_text_more(
         "how many finished"
     ]
     assert peer.differences({**whole, "finished": []}, {**whole, "finished": []}) == []
+
+
+def test_a_search_that_was_given_up_counts_neither_as_the_same_nor_for_speed(
+    benchmarks: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert benchmarks.is_dir()
+    peer = importlib.import_module("agreement_peer")
+    measuring = importlib.import_module("measuring")
+    one = {"text": "61", "tokens": [[1], [7]], "logp": [-1.0, -2.0], "total": -1.5}
+    found = {"prompts": [[0], [5]], "finished": [one], "decided": True, "seconds": 2.0}
+    given_up = found | {"decided": False, "seconds": 90.0}
+    other = found | {"finished": [one | {"text": "62"}], "seconds": 6.0}
+
+    def measured(label: str, *answers: dict[str, object]) -> object:
+        told = [{"even": a, "as it is": a} for a in answers]
+        method = measuring.Method(label, label, {})
+        return measuring.Measured(method, [], {"answers": told}, {})
+
+    jobs = [{"case": case, "prompt": "Once"} for case in ("a", "a", "a", "b")]
+    ours = measured("ours", found, found, found, found)
+    theirs = measured("published", given_up, found, other, given_up)
+    rows = peer.compared(jobs, [ours, theirs])
+    assert [row["even"] for row in rows] == [
+        "not decided",
+        "the same",
+        ["text of text 0"],
+        "not decided",
+    ]
+    some, none = peer.summed(rows, [ours, theirs])
+    assert (some["even: the same"], some["even: not decided"]) == (1, 1)
+    assert some["as it is: the same best text"] == 1
+    fast = some["times as fast"]["ours, even"]
+    assert (fast["value"], fast["low"], fast["high"]) == (2.0, 1.0, 3.0)
+    assert none["times as fast"]["ours, even"] is None
+    assert none["nats apart"] is None
+    peer.show([some, none], rows)
+    assert capsys.readouterr().out.count("differs: a, 'Once': ['text of text 0']") == 1
