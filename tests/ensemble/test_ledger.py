@@ -120,7 +120,8 @@ def test_what_only_a_pruned_spelling_can_write_is_written_by_it() -> None:
     assert len(near) == 9
     set_aside, revived = near[5], near[6]
     assert set_aside.log_masses[ord("2")] == -np.inf
-    expected = 0.01 * 0.02 / 0.9 / 257  # no digit begins a word: one symbol of all
+    # No digit begins a word: one symbol of all, behind either space that waits.
+    expected = 2 * 0.01 * 0.02 / 0.9 / 257
     assert np.exp(set_aside.logp[ord("2")]) == pytest.approx(expected, rel=0.2)
     exact = prefix(table, b" the 2")
     assert np.exp(revived.log_kept) == pytest.approx(exact, rel=1e-12)
@@ -229,3 +230,110 @@ def test_what_is_forgotten_stays_in_the_ledger() -> None:
         found = check(table, ByteView(table, prune=0.3), b"abbaababba")
         forgotten += sum(context.log_gone > -np.inf for context in found)
     assert forgotten > 0
+
+
+def dense(seed: int) -> Table:
+    """Every token may follow every other, single letters and long words."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(6, 13, size=3)
+    words = [rng.choice([97, 98], size=n).astype(np.uint8).tobytes() for n in lengths]
+    tokens = [b"a", b"b", *words, b"", b""]
+    size = len(tokens)
+    vocabulary = Vocabulary.of(
+        tokens, control={size - 2: "<end>", size - 1: "<start>"}, end=[size - 2]
+    )
+    rows = {}
+    for context in [(), *((token,) for token in range(size - 2))]:
+        p = rng.dirichlet([0.02, 0.02, *[1.0] * (size - 4), 0.3]) + 1e-6
+        with np.errstate(divide="ignore"):
+            rows[context] = np.append(np.log(p / p.sum()), -np.inf)
+    return Table(f"table:dense-{seed}", vocabulary, rows, f"{seed}")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    share=st.sampled_from([0.01, 0.1, 0.5]),
+    words=st.lists(st.tuples(st.integers(0, 2), st.integers(3, 13)), max_size=2),
+    rest=st.lists(st.sampled_from(b"ab"), max_size=3).map(bytes),
+)
+def test_a_text_that_some_spelling_writes_is_never_refused(
+    seed: int, share: float, words: list[tuple[int, int]], rest: bytes
+) -> None:
+    """Also where it leaves a long word at its end, long after all others were aside."""
+    table = dense(seed)
+    text = b"".join(table.vocabulary.token(2 + n)[:cut] for n, cut in words) + rest
+    found = check(table, ByteView(table, prune=share), text)
+    assert len(found) == 1 + len(text)
+
+
+def long_words(length: int, rare: float) -> Table:
+    """A word of one letter, a rare one that differs at its end, and single letters."""
+    words = [b"a" * length, b"a" * (length - 1) + b"bb"]
+    vocabulary = Vocabulary.of(
+        [b"a", b"b", *words, b"", b""], control={4: "<end>", 5: "<start>"}, end=[4]
+    )
+    usual = [0.001, 0.001, 0.9, rare, 0.098 - rare, 0.0]
+    behind = [0.997, 0.001, 0.0005, rare, 0.0015 - rare, 0.0]  # letters follow letters
+    contexts = [(), *((token,) for token in range(4))]
+    with np.errstate(divide="ignore"):
+        rows = {one: np.log(behind if one == (0,) else usual) for one in contexts}
+    return Table("table:long", vocabulary, rows, "long")
+
+
+@pytest.mark.parametrize("length", [8, 16, 24])
+@pytest.mark.parametrize("rare", [0.0, 1e-12])
+def test_what_leaves_a_long_word_is_not_thought_less_of_for_its_length(
+    length: int, rare: float
+) -> None:
+    """One letter waits since the word began, a share of 1/900."""
+    table = long_words(length, rare)
+    text = b"a" * (length - 1) + b"b"
+    found = check(table, ByteView(table, prune=0.01), text)
+    assert len(found) == 1 + len(text)
+    *_, before, left = found
+    assert len(before.waiting) == 1
+    expected = np.log(0.01 / 900 / 257)
+    assert before.logp[ord("b")] == pytest.approx(expected, abs=0.1)
+    assert np.exp(left.log_kept) == pytest.approx(prefix(table, text), rel=0.01)
+
+
+def test_what_waits_since_a_prompt_is_not_missing_of_what_follows() -> None:
+    view = ByteView(long_words(16, 0.0), prune=0.01, reopen=99)
+    context = view.begin("aaaaaaaaaa")
+    assert context.prompt is not None
+    assert context.prompt.log_lost > -np.inf
+    assert context.waiting
+    assert context.missing == 0.0
+    (longer,) = view.read([context], [ord("a")])
+    assert longer.waiting
+    assert longer.missing == 0.0
+    for back in (longer.rewind(1), longer.rewind(2)):
+        assert back.missing == 0.0
+        assert [one.counted for one in back.waiting] == [False] * len(back.waiting)
+
+
+def test_what_was_given_up_is_named_where_nothing_is_left() -> None:
+    """Of two tokens "y" only the one behind "x" is ever followed by "z"."""
+    vocabulary = Vocabulary.of(
+        [b"xx", b"x", b"y", b"y", b"z", b"", b""],
+        control={5: "<end>", 6: "<start>"},
+        end=[5],
+    )
+    with np.errstate(divide="ignore"):
+        rows = {
+            (): np.log([0.999, 0.001, 0, 0, 0, 0, 0]),
+            (0,): np.log([0, 0, 1.0, 0, 0, 0, 0]),
+            (1,): np.log([0, 0.5, 0, 0.5, 0, 0, 0]),
+            (2,): np.log([0, 0, 0.9, 0, 0, 0.1, 0]),
+            (3,): np.log([0, 0, 0, 0.5, 0.5, 0, 0]),
+            (4,): np.log([0, 0, 0, 0, 0, 1.0, 0]),
+        }
+    table = Table("table:only-behind", vocabulary, rows, "only-behind")
+    assert prefix(table, b"xxyyyyyyz") > 0
+    *_, soon = walked(ByteView(table, prune=0.01), b"xxyz")
+    assert soon.log_kept == pytest.approx(np.log(prefix(table, b"xxyz")))
+    *_, context = walked(ByteView(table, prune=0.01), b"xxyyyyyy")
+    assert context.log_gone > -np.inf
+    with pytest.raises(InvalidText, match=r"given up; give up less \(prune is 0\.01"):
+        context.view.read([context], [ord("z")])

@@ -15,7 +15,6 @@ from nescio.ensemble.canonical import ended_rightly
 from nescio.ensemble.prompts import PromptRead
 from nescio.ensemble.reviving import (
     Waiting,
-    log_rest,
     thought_of_waiting,
     weight_of,
 )
@@ -129,7 +128,7 @@ class ByteContext:
 
         Had the spellings that are not followed gone on like the others.
         """
-        waiting = math.fsum(log_rest(one.log_share) for one in self.waiting)
+        waiting = math.fsum(one.log_left for one in self.waiting)
         return self.log_followed_gone + waiting
 
     @property

@@ -10,6 +10,7 @@ the rest of each prediction scaled to 1: this is the model that writes no such t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,7 +27,13 @@ from nescio.ensemble.lexicon import Lexicon, known_lexicon
 from nescio.ensemble.naming import name_of
 from nescio.ensemble.prompts import Asked, PromptRead, begun
 from nescio.ensemble.reading import blocks, read_runs
-from nescio.ensemble.reviving import Waiting, may_matter, needs_more, outweighed
+from nescio.ensemble.reviving import (
+    Waiting,
+    expected_after,
+    may_matter,
+    needs_more,
+    outweighed,
+)
 from nescio.ensemble.stepping import Past, followed, grown, impossible
 from nescio.errors import CapabilityError, InvalidInput, InvalidText
 from nescio.models.protocol import LogitBlock, Model, Stepping, Tokenized, require
@@ -284,7 +291,8 @@ class ByteView:
                 now = replace(now, branches=branches)
             if joining:
                 now = with_late(now, joining, [*islice(fresh, len(joining))])
-            now = now if symbol == END else caught_up(now, heavier=outweighed)
+            if symbol != END:
+                now = _caught_up(now, before)
             if not now.branches:
                 raise InvalidText(impossible(before, symbol))
             found.append(now)
@@ -295,6 +303,14 @@ def _to_its_end(context: ByteContext) -> ByteContext:
     """With what waits, where a text is likelier to end by that than by the others."""
     found = caught_up(context, heavier=lambda one: needs_more(one, END))
     return replace(found, past=context.past)  # a rewind finds it as it was
+
+
+def _caught_up(now: ByteContext, before: ByteContext) -> ByteContext:
+    """With what waits, where it may weigh more than what is followed."""
+    if not now.waiting:
+        return now
+    expected = expected_after(before) if before.branches else -math.inf
+    return caught_up(now, heavier=lambda one: outweighed(one, expected))
 
 
 def _latecomers(

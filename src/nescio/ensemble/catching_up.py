@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from nescio.ensemble.branches import END, Branch, Candidate, narrowed
-from nescio.ensemble.reviving import Waiting, aged, set_aside, urgent
+from nescio.ensemble.reviving import (
+    Waiting,
+    aged,
+    set_aside,
+    since_boundary,
+    urgent,
+)
 from nescio.ensemble.stepping import fits, given_up, grown, spelled_rightly
 
 __all__ = ["caught_up", "with_late"]
 
-_ROUNDS = 4
-"""How often what waits is asked at one place, each time for tokens behind the last."""
+_ROUNDS, _MANY_ROUNDS = 4, 32
+"""How often what waits is asked at one place, each time for tokens behind the last; and
+where it may be heavier than all else. Where nothing else is left of the text, as often
+as it takes.
+"""
 
 
 def caught_up(context: Any, *, heavier: Callable[[Any], bool]) -> Any:
@@ -21,9 +31,11 @@ def caught_up(context: Any, *, heavier: Callable[[Any], bool]) -> Any:
 
     And with those that only wait since what they go on from had waited.
     """
-    for _ in range(_ROUNDS):
-        late = context.waiting if heavier(context) else urgent(context)
-        if not late:
+    for number in count():
+        most = len(context.waiting) > 0 and heavier(context)
+        late = context.waiting if most else urgent(context)
+        rounds = _MANY_ROUNDS if most else _ROUNDS
+        if not late or (number >= rounds and context.branches):
             break
         fresh = grown(context.view, [one.wanted for one in late])
         context = with_late(context, late, fresh)
@@ -47,7 +59,8 @@ def with_late(context: Any, late: Sequence[Waiting], branches: Sequence[Branch])
     for token, age in ended:
         (one,) = set_aside([token], age=age, total=total)
         (fresh if fits(context, token) else lost).append(one)
-    waiting, gone = aged(kept, fresh, bytes_more=0)
+    since = since_boundary(now.branches)
+    waiting, gone = aged(kept, fresh, bytes_more=0, since=since)
     now = given_up(replace(now, waiting=waiting), [*gone, *lost])
     born = tuple((branch.candidate, branch.depth) for branch in found)
     past = context.past

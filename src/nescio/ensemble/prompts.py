@@ -89,7 +89,7 @@ def _read_again(view: Any, read: PromptRead) -> Any:
         log_gone=context.log_gone - weight,
         log_followed_gone=0.0,
         log_said=0.0,
-        waiting=tuple(replace(w, log_share=-math.inf) for w in context.waiting),
+        waiting=tuple(replace(w, counted=False) for w in context.waiting),
         prompt=replace(read, log_weight=weight, log_lost=lost),
     )
     past = context.past

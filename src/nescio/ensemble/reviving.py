@@ -5,7 +5,8 @@ weight; until the model is asked, every symbol is thought equally likely behind 
 byte is said to be impossible that may only wait for it. When the model is asked for
 others in any case, those that may still matter are asked with them, in the same pass.
 And when a text goes on with a byte that the spellings kept hardly write, so that those
-set aside may well weigh more, they are asked at once.
+set aside may well weigh more, they are asked at once. Within a long token that is
+followed, all that ended since it began waits: nothing else can write what leaves it.
 """
 
 from __future__ import annotations
@@ -18,18 +19,20 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from nescio.ensemble.branches import END, SYMBOLS, Candidate, Wanted
+from nescio.ensemble.branches import END, SYMBOLS, Branch, Candidate, Wanted
 
 __all__ = [
     "LOG_EVEN",
     "Waiting",
     "aged",
+    "expected_after",
     "log_rest",
     "log_sum",
     "may_matter",
     "needs_more",
     "outweighed",
     "set_aside",
+    "since_boundary",
     "thought_of_waiting",
     "urgent",
     "weight_of",
@@ -45,7 +48,8 @@ _LOG_LIKELY = -math.log(8.0)
 """What a spelling is taken to keep of its weight at each byte at most, on the whole."""
 
 _REMEMBERED_BYTES, _REMEMBERED = 4, 32
-"""For how many bytes a spelling is remembered, and how many of them, the likeliest."""
+"""For how many bytes a spelling is remembered at least, and how many of them at most,
+the likeliest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,16 +60,24 @@ class Waiting:
         wanted: its tokens and what the model has to read for them.
         age: how many bytes ago they ended.
         log_share: log of its share of the text's probability then.
+        counted: whether that share is missing of what is told; not where it was set
+            aside within a prompt.
     """
 
     wanted: Wanted
     age: int
     log_share: float
+    counted: bool = True
 
     @property
     def log_weight(self) -> float:
         """Log-probability of its tokens, nats."""
         return self.wanted.candidate.log_weight
+
+    @property
+    def log_left(self) -> float:
+        """Log of the share that is left without it, of what is told."""
+        return log_rest(self.log_share) if self.counted else 0.0
 
 
 def set_aside(
@@ -81,13 +93,34 @@ def _waiting(candidate: Candidate, age: int, total: float) -> Waiting:
     return Waiting(aside, age, candidate.log_weight - total)
 
 
+def since_boundary(branches: Sequence[Branch]) -> int | None:
+    """How many bytes ago the newest token began that is followed; None: none is."""
+    return min((branch.depth for branch in branches), default=None)
+
+
 def aged(
-    waiting: Sequence[Waiting], fresh: Sequence[Waiting], *, bytes_more: int
+    waiting: Sequence[Waiting],
+    fresh: Sequence[Waiting],
+    *,
+    bytes_more: int,
+    since: int | None,
 ) -> tuple[tuple[Waiting, ...], tuple[Waiting, ...]]:
-    """What is remembered some bytes later, beside what is new; and what is given up."""
+    """What is remembered some bytes later, beside what is new; and what is given up.
+
+    Within a long token that is followed, what ended after its beginning stays: should
+    the text leave the token, nothing else can write it.
+
+    Args:
+        waiting: with their ages before.
+        fresh: those that begin to wait.
+        bytes_more: how many bytes later.
+        since: how many bytes ago the newest token began that is followed; None: none
+            is, and all are remembered.
+    """
     older = [replace(one, age=one.age + bytes_more) for one in waiting]
-    gone = [one for one in older if one.age > _REMEMBERED_BYTES]
-    found = [*(one for one in older if one.age <= _REMEMBERED_BYTES), *fresh]
+    most = math.inf if since is None else max(_REMEMBERED_BYTES, since)
+    gone = [one for one in older if one.age > most]
+    found = [*(one for one in older if one.age <= most), *fresh]
     if len(found) > _REMEMBERED:
         found.sort(key=lambda one: -one.log_weight)
     gone += found[_REMEMBERED:]
@@ -100,14 +133,26 @@ def needs_more(context: Any, symbol: int) -> bool:
         return False
     if symbol != END and symbol not in context.view.lexicon.letters:
         return False
-    return float(context.log_masses[symbol]) < weight_of(context, rate=_LOG_LIKELY)
+    weight = max(expected_after(context), weight_of(context, rate=_LOG_LIKELY))
+    return float(context.log_masses[symbol]) < weight
 
 
-def outweighed(context: Any) -> bool:
-    """Whether those set aside may weigh more than all that are followed."""
-    return bool(context.waiting) and (
-        not context.branches or context.log_kept < weight_of(context, rate=_LOG_LIKELY)
-    )
+def expected_after(context: Any) -> float:
+    """What those set aside weigh after a symbol if all are alike to them, log."""
+    return log_sum(_expected(context)) + LOG_EVEN
+
+
+def outweighed(context: Any, expected: float) -> bool:
+    """Whether those set aside may weigh more than all that are followed.
+
+    Args:
+        context: with them.
+        expected: what they were before the last symbol (`expected_after`).
+    """
+    if not context.waiting or not context.branches:
+        return bool(context.waiting)
+    weight = max(expected, weight_of(context, rate=_LOG_LIKELY))
+    return context.log_kept < weight
 
 
 def may_matter(context: Any, total: float) -> tuple[Waiting, ...]:
@@ -132,10 +177,12 @@ def urgent(context: Any) -> tuple[Waiting, ...]:
     if view.most is not None or not context.waiting:
         return ()
     least = math.log(view.prune) if view.prune else -math.inf
-    return tuple(one for one in context.waiting if one.log_share >= least)
+    return tuple(
+        one for one in context.waiting if one.counted and one.log_share >= least
+    )
 
 
-def weight_of(context: Any, *, rate: float = LOG_EVEN) -> float:
+def weight_of(context: Any, *, rate: float) -> float:
     """What waits at a context if every byte since left so much of it, log."""
     if not context.waiting:
         return -math.inf
@@ -143,15 +190,21 @@ def weight_of(context: Any, *, rate: float = LOG_EVEN) -> float:
     return log_sum(weights) - context.prompt.log_weight
 
 
+def _expected(context: Any) -> list[float]:
+    """What each weighs if it went on like those that are followed, log."""
+    base, kept = context.prompt.log_weight, context.log_kept
+    return [min(one.log_weight - base, kept + one.log_share) for one in context.waiting]
+
+
 def thought_of_waiting(context: Any) -> Float[np.ndarray, " symbols"]:
     """What those set aside are thought to write next, log, before any is asked."""
-    logs = np.full(SYMBOLS, weight_of(context) + math.log(_EVEN_SHARE) + LOG_EVEN)
-    for one in context.waiting:
+    weights = _expected(context)
+    logs = np.full(SYMBOLS, log_sum(weights) + math.log(_EVEN_SHARE) + LOG_EVEN)
+    for one, weight in zip(context.waiting, weights, strict=True):
         first = one.wanted.candidate.first
         if one.age == 0 and first is not None:
             with np.errstate(divide="ignore"):
                 mixed = np.log(first) + math.log1p(-_EVEN_SHARE)
-            weight = one.log_weight - context.prompt.log_weight
             logs = np.logaddexp(logs, mixed + weight)
     return logs
 

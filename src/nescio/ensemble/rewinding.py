@@ -100,8 +100,8 @@ def _source(context: Any, tokens: Spelled | None, held: _Held) -> tuple[Any, int
 
 def _waiting(context: Any, past: Past, held: _Held) -> Iterator[Waiting]:
     """What was set aside then."""
-    for candidate, age, log_share in past.aside:
-        yield Waiting(_wanted(context, candidate, held), age, log_share)
+    for candidate, age, log_share, counted in past.aside:
+        yield Waiting(_wanted(context, candidate, held), age, log_share, counted)
 
 
 def _narrowed(

@@ -20,7 +20,13 @@ from nescio.ensemble.branches import (
     shares_of,
 )
 from nescio.ensemble.canonical import that_may_be_canonical
-from nescio.ensemble.reviving import Waiting, aged, log_rest, log_sum, set_aside
+from nescio.ensemble.reviving import (
+    Waiting,
+    aged,
+    log_sum,
+    set_aside,
+    since_boundary,
+)
 from nescio.errors import ContextOverflow, InvalidInput, InvalidText
 
 __all__ = [
@@ -49,13 +55,14 @@ class Past:
     Args:
         before: one symbol earlier; None: at the document start or a prompt's.
         born: branches that began there, and how many bytes before.
-        aside: those that waited there, how many bytes, and log of their share.
+        aside: those that waited there: how many bytes, log of their share, and
+            whether it counts.
         numbers: of the context then: `KEPT_NUMBERS` by name.
     """
 
     before: Past | None
     born: tuple[tuple[Candidate, int], ...]
-    aside: tuple[tuple[Candidate, int, float], ...]
+    aside: tuple[tuple[Candidate, int, float, bool], ...]
     numbers: Mapping[str, Any]
 
     @staticmethod
@@ -70,7 +77,7 @@ class Past:
             before,
             tuple((replace(one, context=None), depth) for one, depth in born),
             tuple(
-                (one.wanted.candidate, one.age, one.log_share)
+                (one.wanted.candidate, one.age, one.log_share, one.counted)
                 for one in context.waiting
             ),
             numbers,
@@ -101,7 +108,8 @@ def followed(context: Any, symbol: int) -> tuple[Any, tuple[Candidate, ...]]:
         raise InvalidText(_not_its_own(context, symbol))
     chosen = _chosen(context, ended, total, alone=not kept)
     aside = set_aside(chosen.aside, age=0, total=total)
-    waiting, gone = aged(context.waiting, aside, bytes_more=1)
+    since = 0 if chosen.worth else since_boundary(kept)
+    waiting, gone = aged(context.waiting, aside, bytes_more=1, since=since)
     longer = replace(
         context, symbols=read, branches=kept, log_said=said, waiting=waiting
     )
@@ -120,7 +128,7 @@ def given_up(context: Any, gone: Sequence[Waiting]) -> Any:
         context,
         log_gone=float(np.logaddexp(context.log_gone, lost)),
         log_followed_gone=context.log_followed_gone
-        + math.fsum(log_rest(one.log_share) for one in gone),
+        + math.fsum(one.log_left for one in gone),
     )
 
 
@@ -254,4 +262,10 @@ def impossible(context: Any, symbol: int) -> str:
     name = context.view.model.name
     what = "the end" if symbol == END else f"byte 0x{symbol:02x}"
     read = bytes(s for s in context.symbols[-20:] if s < END)
+    if context.log_gone > -math.inf:
+        return (
+            f"no spelling of {name} that is still followed writes {what} after "
+            f"{read!r}: it cannot write that, or only in a way that was given up; "
+            f"give up less (prune is {context.view.prune:g}, most {context.view.most})"
+        )
     return f"{name} gives {what} no probability after {read!r}: it cannot write that"
