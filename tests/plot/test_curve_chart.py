@@ -11,6 +11,7 @@ from nescio.errors import InvalidInput
 from nescio.plot.curve import Curve, Place, curve_chart
 from nescio.plot.key import DASHES, Entry, key, key_rows
 from nescio.plot.panel import Axis, log_axis, straight_axis
+from nescio.plot.svg import text_width
 
 X = np.array([0.5, 1.0, 2.0])
 
@@ -145,6 +146,16 @@ def test_the_key_breaks_into_rows_and_knows_its_looks():
     assert key(entries, 200).count("<text") == 4
     with pytest.raises(InvalidInput, match="look is 'star'"):
         Entry("a", "star", "#000")
+
+
+def test_the_key_leaves_room_for_faces_wider_than_the_estimate() -> None:
+    """DejaVu Sans writes this name some 98 pixels wide at size 12."""
+    name, wide = "phrase repeated", 98
+    entries = [Entry("x", "line", "#000"), Entry(name, "line", "#000")]
+    before = 4 + 2 * 28 + 18 + text_width("x", size=12)
+    assert text_width(name, size=12) < wide
+    assert key_rows(entries, before + wide - 1) == 2
+    assert key_rows(entries, before + wide + 4) == 1
 
 
 def test_dashes_differ_by_name_in_the_chart_as_in_its_key():

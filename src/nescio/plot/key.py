@@ -14,6 +14,8 @@ __all__ = ["DASHES", "LOOKS", "ROW", "Entry", "key", "key_rows"]
 ROW = 19
 """The height of a row of the key, pixels."""
 _SIZE, _SWATCH, _GAP = 12, 22, 18
+_WIDER = 0.15
+"""By how much some sans faces are wider than the estimate: room to the right edge."""
 DASHES = {
     "dashes": "5 3",
     "dots": "2 3",
@@ -100,8 +102,9 @@ def _swatch(entry: Entry, x: float | int, y: float | int) -> str:
 def _places(entries: Sequence[Entry], width: float | int) -> list[tuple[float, int]]:
     places, x, row = [], 4.0, 0
     for entry in entries:
-        needed = _SWATCH + 6 + text_width(entry.name, size=_SIZE)
-        if x > 4.0 and x + needed > width:
+        text = text_width(entry.name, size=_SIZE)
+        needed = _SWATCH + 6 + text
+        if x > 4.0 and x + needed + _WIDER * text > width:
             x, row = 4.0, row + 1
         places.append((x, row))
         x += needed + _GAP
