@@ -7,15 +7,24 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
+import numpy as np
+
 from nescio.ensemble.branches import END, Branch, Candidate, narrowed
 from nescio.ensemble.reviving import (
     Waiting,
     aged,
+    log_sum,
     set_aside,
     since_boundary,
     urgent,
 )
-from nescio.ensemble.stepping import fits, given_up, grown, spelled_rightly
+from nescio.ensemble.stepping import (
+    fits,
+    given_up,
+    grown,
+    no_room,
+    spelled_rightly,
+)
 
 __all__ = ["caught_up", "with_late"]
 
@@ -49,6 +58,9 @@ def with_late(context: Any, late: Sequence[Waiting], branches: Sequence[Branch])
         context: that they wait at.
         late: they.
         branches: what the model says after each, in the same order.
+
+    Raises:
+        ContextOverflow: no spelling is left for which the model has room.
     """
     found, ended = _spelled_since(context, late, branches)
     now = replace(context, branches=(*context.branches, *found))
@@ -57,14 +69,24 @@ def with_late(context: Any, late: Sequence[Waiting], branches: Sequence[Branch])
     kept = [one for one in context.waiting if id(one) not in here]
     fresh, lost = list[Waiting](), list[Waiting]()
     for token, age in ended:
-        (one,) = set_aside([token], age=age, total=total)
+        with_it = float(np.logaddexp(total, token.log_weight))
+        (one,) = set_aside([token], age=age, total=with_it)
         (fresh if fits(context, token) else lost).append(one)
     since = since_boundary(now.branches)
     waiting, gone = aged(kept, fresh, bytes_more=0, since=since)
-    now = given_up(replace(now, waiting=waiting), [*gone, *lost])
+    if lost and not now.branches and not waiting:
+        raise no_room(context)
+    total = log_sum([total, *(one.log_thought for one in (*fresh, *lost))])
+    now = replace(now, waiting=waiting)
+    now = given_up(now, [_as_thought(one, total) for one in (*gone, *lost)])
     born = tuple((branch.candidate, branch.depth) for branch in found)
     past = context.past
     return replace(now, past=past.of(now, past.before, (*past.born, *born)))
+
+
+def _as_thought(one: Waiting, total: float) -> Waiting:
+    """With no larger a share than what is thought to be left of it by now has."""
+    return replace(one, log_share=min(one.log_share, one.log_thought - total))
 
 
 def _spelled_since(

@@ -75,6 +75,11 @@ class Waiting:
         return self.wanted.candidate.log_weight
 
     @property
+    def log_thought(self) -> float:
+        """Log-probability of what is thought to be left of it by now, nats."""
+        return self.log_weight + self.age * _LOG_LIKELY
+
+    @property
     def log_left(self) -> float:
         """Log of the share that is left without it, of what is told."""
         return log_rest(self.log_share) if self.counted else 0.0
@@ -122,9 +127,20 @@ def aged(
     gone = [one for one in older if one.age > most]
     found = [*(one for one in older if one.age <= most), *fresh]
     if len(found) > _REMEMBERED:
-        found.sort(key=lambda one: -one.log_weight)
+        found = _likeliest_first(found, since)
     gone += found[_REMEMBERED:]
     return tuple(found[:_REMEMBERED]), tuple(gone)
+
+
+def _likeliest_first(waiting: Sequence[Waiting], since: int | None) -> list[Waiting]:
+    """By what is thought to be left; first of all one that outlives its age.
+
+    Heavier ones that ended before the newest token began are forgotten within it, and
+    what was not remembered beside them would be missed then.
+    """
+    lasting = [one for one in waiting if since is None or one.age <= since]
+    first = max(lasting, key=lambda one: one.log_thought, default=None)
+    return sorted(waiting, key=lambda one: (one is not first, -one.log_thought))
 
 
 def needs_more(context: Any, symbol: int) -> bool:
@@ -164,11 +180,7 @@ def may_matter(context: Any, total: float) -> tuple[Waiting, ...]:
     """
     prune = context.view.prune
     least = total + math.log(prune) if prune else -math.inf
-    return tuple(
-        one
-        for one in context.waiting
-        if one.log_weight + one.age * _LOG_LIKELY >= least
-    )
+    return tuple(one for one in context.waiting if one.log_thought >= least)
 
 
 def urgent(context: Any) -> tuple[Waiting, ...]:

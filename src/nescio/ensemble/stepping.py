@@ -37,6 +37,7 @@ __all__ = [
     "given_up",
     "grown",
     "impossible",
+    "no_room",
     "spelled_rightly",
     "tokens_of",
 ]
@@ -230,13 +231,18 @@ def _that_fit(
     here = {id(c) for c in fit}
     left = log_sum([c.log_weight for c in worth if id(c) not in here])
     if left > total - math.log(2.0) or (left > -math.inf and alone and not fit):
-        model = context.view.model
-        raise ContextOverflow(
-            f"the context of {model.name} is full: after {context.length} symbols the "
-            f"likeliest spelling has {model.context_length} tokens, all that it can "
-            "see; shorten the prompt or the text"
-        )
+        raise no_room(context)
     return fit
+
+
+def no_room(context: Any) -> ContextOverflow:
+    """The model sees no more than the likeliest spelling has."""
+    model = context.view.model
+    return ContextOverflow(
+        f"the context of {model.name} is full: after {context.length} symbols the "
+        f"likeliest spelling has {model.context_length} tokens, all that it can "
+        "see; shorten the prompt or the text"
+    )
 
 
 def _backwards(tokens: Spelled | None) -> Iterator[int]:
