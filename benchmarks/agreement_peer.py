@@ -117,6 +117,20 @@ def as_they_are(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
     return SAME_TEXT if best(ours) == best(theirs) else "another text"
 
 
+def in_one_order(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Texts of a model with itself, the two readings of each in an order of their own.
+
+    What one member spells so and the other otherwise is as likely the other way round:
+    which of the two a search finds first is a tie.
+    """
+    texts = []
+    for one in found["finished"]:
+        pairs = sorted(zip(one["tokens"], one["logp"], strict=True))
+        tokens, logp = (list(column) for column in zip(*pairs, strict=True))
+        texts.append({**one, "tokens": tokens, "logp": logp})
+    return {**found, "finished": texts}
+
+
 def verdict(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str] | str:
     """What a pair of even searches says: `SAME`, `UNDECIDED` or in what they differ."""
     if not theirs["decided"]:
@@ -133,14 +147,15 @@ def compared(
     for number, job in enumerate(wanted):
         one = mine.answer["answers"][number]
         other = theirs.answer["answers"][number]
-        even = verdict(one["even"], other["even"])
+        pair = one["even"], other["even"]
+        if len(set(job["members"])) == 1:
+            pair = in_one_order(pair[0]), in_one_order(pair[1])
+        even = verdict(*pair)
         rows.append(
             {
                 **job,
                 "even": even,
-                "nats apart": apart(one["even"], other["even"])
-                if even == SAME
-                else None,
+                "nats apart": apart(*pair) if even == SAME else None,
                 "as it is": as_they_are(one["as it is"], other["as it is"]),
                 "ours": one,
                 "theirs": other,

@@ -190,7 +190,11 @@ def test_a_search_that_was_given_up_counts_neither_as_the_same_nor_for_speed(
         method = measuring.Method(label, label, {})
         return measuring.Measured(method, [], {"answers": told}, {})
 
-    jobs = [{"case": case, "prompt": "Once"} for case in ("a", "a", "a", "b")]
+    members = ["first", "second"]
+    jobs = [
+        {"case": case, "prompt": "Once", "members": members}
+        for case in ("a", "a", "a", "b")
+    ]
     ours = measured("ours", found, found, found, found)
     theirs = measured("published", given_up, found, other, given_up)
     rows = peer.compared(jobs, [ours, theirs])
@@ -209,3 +213,30 @@ def test_a_search_that_was_given_up_counts_neither_as_the_same_nor_for_speed(
     assert none["nats apart"] is None
     peer.show([some, none], rows)
     assert capsys.readouterr().out.count("differs: a, 'Once': ['text of text 0']") == 1
+
+
+def test_a_model_with_itself_may_spell_a_text_the_other_way_round(
+    benchmarks: Path,
+) -> None:
+    assert benchmarks.is_dir()
+    peer = importlib.import_module("agreement_peer")
+    measuring = importlib.import_module("measuring")
+    one = {"text": "61", "tokens": [[1, 2], [3]], "logp": [-1.0, -2.0], "total": -1.5}
+    turned = one | {"tokens": [[3], [1, 2]], "logp": [-2.0, -1.0]}
+    answers = [
+        {"prompts": [[0], [0]], "finished": [text], "decided": True, "seconds": 1.0}
+        for text in (one, turned)
+    ]
+    both = [
+        measuring.Measured(
+            measuring.Method(name, name, {}),
+            [],
+            {"answers": [{"even": answer, "as it is": answer}]},
+            {},
+        )
+        for name, answer in zip(("ours", "published"), answers, strict=True)
+    ]
+    for members, found in (("ab", ["tokens of text 0"]), ("aa", "the same")):
+        job = {"case": "a", "prompt": "Once", "members": list(members)}
+        (row,) = peer.compared([job], both)
+        assert row["even"] == found

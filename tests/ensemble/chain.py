@@ -24,7 +24,7 @@ def check_chain(before: ByteContext, byte: int, after: ByteContext) -> bool:
     assert whole >= given - 1e-9
     waits = {id(one.wanted) for one in after.waiting}
     asked = any(id(one.wanted) not in waits for one in before.waiting)
-    if asked or after.log_gone != before.log_gone:
+    if asked or after.log_followed_gone != before.log_followed_gone:
         return False
     assert after.prompt is not None
     fresh = [one.log_weight for one in after.waiting if one.age == 0]
