@@ -10,7 +10,8 @@ gives none up either (`published_abe.py` says how). Even, both have to find the 
 list, token by token; what differs only as it is comes from what was made even. The
 published code looks at cells that disagree, too, and some searches have millions of
 them: a search that has looked at `--cells` of them is given up as not decided. Prints
-both, writes results/abe_peer.json; ends with 1 where the even searches differ.
+both, writes results/abe_peer.json; ends with 1 where the even searches differ,
+or where none was decided.
 """
 
 from __future__ import annotations
@@ -204,6 +205,9 @@ def summed(
                 "as it is: the same best text": sum(
                     row["as it is"] == SAME_TEXT for row in own
                 ),
+                "as it is: not decided": sum(
+                    row["as it is"] == UNDECIDED for row in own
+                ),
                 "times as fast": {
                     name: None if one is None else asdict(one)
                     for name, one in times.items()
@@ -281,6 +285,8 @@ def main() -> None:
     )
     path = path.rename(path.with_name("abe_peer.json"))
     print(f"\n{path}")
+    if not any(row["even"] == SAME for row in rows):
+        sys.exit("no even search found the same: nothing was compared")
     if any(isinstance(row["even"], list) for row in rows):
         sys.exit(1)
 

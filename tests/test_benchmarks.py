@@ -207,6 +207,7 @@ def test_a_search_that_was_given_up_counts_neither_as_the_same_nor_for_speed(
     some, none = peer.summed(rows, [ours, theirs])
     assert (some["even: the same"], some["even: not decided"]) == (1, 1)
     assert some["as it is: the same best text"] == 1
+    assert (some["as it is: not decided"], none["as it is: not decided"]) == (1, 1)
     fast = some["times as fast"]["ours, even"]
     assert (fast["value"], fast["low"], fast["high"]) == (2.0, 1.0, 3.0)
     assert none["times as fast"]["ours, even"] is None

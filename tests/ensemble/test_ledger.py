@@ -141,6 +141,9 @@ def test_a_text_may_end_behind_a_pruned_spelling() -> None:
     end = np.array([START, *b" the ", END])
     (context,), _ = view.extend([view.open()], [end])
     assert np.exp(context.log_kept) == pytest.approx(ended(table, b" the "), rel=1e-12)
+    *_, before = walked(view, b" the ")
+    told = before.log_said + float(before.logp[END])
+    assert context.log_said == pytest.approx(told, rel=1e-12)
 
 
 def test_a_rewind_remembers_what_was_set_aside() -> None:

@@ -58,7 +58,7 @@ def walked(view: ByteView, text: bytes) -> list[ByteContext]:
         exactly += check_chain(context, byte, longer)
         context = longer
         found.append(context)
-    assert exactly > len(text) / 4
+    assert exactly > len(text) / 10
     return found
 
 

@@ -282,10 +282,12 @@ class ByteView:
         ]
         fresh = iter(grown(self, asked))
         found = []
-        for (context, ended), joining, before, symbol in zip(
-            pending, late, befores, symbols, strict=True
+        for (context, ended), joining, told, before, symbol in zip(
+            pending, late, contexts, befores, symbols, strict=True
         ):
             now = context
+            if told is not before:  # what was predicted, before what waited was asked
+                now = replace(now, log_said=told.log_said + float(told.logp[symbol]))
             if ended:
                 branches = (*now.branches, *islice(fresh, len(ended)))
                 now = replace(now, branches=branches)
@@ -294,7 +296,8 @@ class ByteView:
             if symbol != END:
                 now = _caught_up(now, before)
             if not now.branches:
-                raise InvalidText(impossible(before, symbol))
+                gone = replace(before, log_gone=now.log_gone)
+                raise InvalidText(impossible(gone, symbol))
             found.append(now)
         return found
 
