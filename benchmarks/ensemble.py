@@ -5,7 +5,8 @@
 
 The *floor* is every model reading its own tokens of the same text and nothing else:
 the share of the floor is how near reading all spellings byte by byte comes to it.
-Prints a table for each job and writes results/benchmark_ensemble.json.
+Prints a table for each job and writes results/benchmark_ensemble.json; bits a byte are
+∞ (null) where a byte of the text was given no probability.
 """
 
 from __future__ import annotations
@@ -112,6 +113,11 @@ def compare(found: Sequence[Measured]) -> dict[str, dict[str, Any]]:
     }
 
 
+def _told(value: float | None, name: str) -> str:
+    """A number of a table; None: a byte was given no probability."""
+    return "∞" if value is None else f"{value:.{HEADS[name]}f}"
+
+
 def show(title: str, entries: Mapping[str, Mapping[str, Any]]) -> None:
     """Print one table."""
     shown = [name for name in HEADS if any(name in e for e in entries.values())]
@@ -119,9 +125,7 @@ def show(title: str, entries: Mapping[str, Mapping[str, Any]]) -> None:
     head += ["seconds", "GiB", "of the floor"]
     rows = []
     for label, entry in entries.items():
-        numbers = [
-            f"{entry[name]:.{HEADS[name]}f}" if name in entry else "" for name in shown
-        ]
+        numbers = [_told(entry[name], name) if name in entry else "" for name in shown]
         shares = [
             f"{r['value']:.0%} ({r['low']:.0%}–{r['high']:.0%})"
             for r in entry["share_of_floor"]

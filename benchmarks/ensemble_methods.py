@@ -8,6 +8,7 @@ text, one after the other, and nothing else is done.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from importlib import import_module
 from time import perf_counter
@@ -173,7 +174,8 @@ def genlm(task: dict[str, Any]) -> Callable[[], Answer]:
     def run() -> Answer:
         llm.clear_cache()
         nats = asyncio.run(read())
-        return {"bits_per_byte": nats / np.log(2) / len(text)}
+        bits = nats / np.log(2) / len(text)
+        return {"bits_per_byte": bits if math.isfinite(bits) else None}
 
     return run
 

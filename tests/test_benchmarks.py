@@ -241,3 +241,19 @@ def test_a_model_with_itself_may_spell_a_text_the_other_way_round(
         job = {"case": "a", "prompt": "Once", "members": list(members)}
         (row,) = peer.compared([job], both)
         assert row["even"] == found
+
+
+def test_a_byte_that_was_given_no_probability_is_told_and_can_be_written(
+    benchmarks: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert benchmarks.is_dir()
+    script = importlib.import_module("ensemble")
+    one = {"seconds": [1.0], "peak_bytes": None, "share_of_floor": []}
+    entries = {
+        "lost": {**one, "bits_per_byte": None},
+        "kept": {**one, "bits_per_byte": 1.25},
+    }
+    script.show("a table", entries)
+    lost, kept = capsys.readouterr().out.splitlines()[-2:]
+    assert "∞" in lost
+    assert "1.250" in kept
