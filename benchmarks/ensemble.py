@@ -33,6 +33,7 @@ from measuring import (
 )
 
 MODELS = ("smollm2", "gemma3-270m")
+PEERS = "smollm2"
 FLOOR = "floor"
 HEADS = {
     "bits_per_byte": 3,
@@ -42,6 +43,7 @@ HEADS = {
     "milliseconds": 3,
 }
 USUAL, FINE = 1e-2, 1e-3
+START = "<|endoftext|>"  # of a document of smollm2, which the peer is read with
 
 
 def tables(arguments: argparse.Namespace) -> dict[str, list[Method]]:
@@ -65,8 +67,8 @@ def tables(arguments: argparse.Namespace) -> dict[str, list[Method]]:
             ),
         ]
     slow = {"engine": "transformers", "precision": "f32", "bytes": arguments.peer_bytes}
-    slow |= {"models": arguments.models[:1], "spelling": "all"}
-    found[f"{arguments.models[0]} as bytes, torch f32"] = [
+    slow |= {"models": [PEERS], "spelling": "all"}
+    found[f"{PEERS} as bytes, torch f32"] = [
         Method(FLOOR, "floor", slow),
         Method("nescio, prune 0.01", "view", slow | {"prune": USUAL}),
         Method("nescio, prune 0.001", "view", slow | {"prune": FINE}),
@@ -74,7 +76,7 @@ def tables(arguments: argparse.Namespace) -> dict[str, list[Method]]:
             Method(
                 f"genlm-bytes, beam {beam}, prune {prune:g}",
                 "genlm-bytes",
-                slow | {"beam": beam, "prune": prune},
+                slow | {"beam": beam, "prune": prune, "start": START},
             )
             for beam, prune in ((5, 0.05), (20, USUAL), (20, FINE))
         ),

@@ -144,7 +144,11 @@ def marginals(task: dict[str, Any]) -> Callable[[], Answer]:
 
 
 def genlm(task: dict[str, Any]) -> Callable[[], Answer]:
-    """The same model and text through genlm-bytes, on torch."""
+    """The same model and text through genlm-bytes, on torch.
+
+    Both begin with the same token: the peer's own is the tokenizer's BOS, which of
+    smollm2 is the opening of a chat turn.
+    """
     import torch
 
     backend, peer = import_module("genlm.backend"), import_module("genlm.bytes")
@@ -159,6 +163,7 @@ def genlm(task: dict[str, Any]) -> Callable[[], Answer]:
     llm = backend.load_model_by_name(
         str(directory), backend="hf", llm_opts={"hf_opts": options}
     )
+    llm.tokenizer.bos_token = task["start"]
     beam = peer.BeamParams(K=task["beam"], prune_threshold=task["prune"])
 
     async def read() -> float:
