@@ -301,6 +301,14 @@ def test_what_leaves_a_long_word_is_not_thought_less_of_for_its_length(
     assert np.exp(left.log_kept) == pytest.approx(prefix(table, text), rel=0.01)
 
 
+def test_the_last_spelling_is_asked_as_often_as_it_takes() -> None:
+    """47 letters, one a pass, where nothing else is left of the text."""
+    table, text = long_words(48, 0.0), b"a" * 47 + b"b"
+    found = check(table, ByteView(table, prune=0.01), text)
+    assert len(found) == 1 + len(text)
+    assert np.exp(found[-1].log_kept) == pytest.approx(prefix(table, text), rel=0.01)
+
+
 def test_what_waits_since_a_prompt_is_not_missing_of_what_follows() -> None:
     view = ByteView(long_words(16, 0.0), prune=0.01, reopen=99)
     context = view.begin("aaaaaaaaaa")
