@@ -10,9 +10,10 @@ the cross-entropy of test articles and to the entropy gap. Writes
     python experiments/drift.py [--work DIR] [--quick] [--model NAME] [--articles N]
         [--no-look-ahead] [--look-ahead-articles N] [--out FILE]
 
-``DIR`` keeps what is finished: the same command goes on where it was stopped. What the
-file holds of a model that is not run now stays in it. The
-reference data are beside the checkout (``shared/data``) or where ``NESCIO_DATA`` says.
+``DIR`` keeps what is finished: the same command goes on where it was stopped, and one
+with other settings begins anew. What the file holds of a model that is not run now
+stays in it. The reference data are beside the checkout (``shared/data``) or where
+``NESCIO_DATA`` says.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from _calibration_telling import PROJECT, all_told, data_folder, told, write
+from _parts import Parts
 from _precision import usual_precision
 
 import nescio
@@ -61,6 +62,7 @@ DECODINGS = {
     "top-p 0.9": Sampling(top_p=0.9),
     "greedy": Sampling(temperature=0),
 }
+TOLD = {name: asdict(one) for name, one in DECODINGS.items()}
 CURVES = Limits(seed=SEED, band="simultaneous")
 
 
@@ -118,21 +120,7 @@ class Run:
 
     model: Any
     size: Size
-    folder: Path
-
-    def kept(self, name: str, make: Callable[[], Any]) -> Any:
-        """JSON values that are made once."""
-        path = self.folder / f"{name}.json"
-        if path.is_file():
-            return json.loads(path.read_text("utf-8"))
-        begin = time.perf_counter()
-        found = make()
-        text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
-        beside = path.with_name(f".{path.name}")
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-        print(f"  {name}: {time.perf_counter() - begin:.0f} s", flush=True)
-        return found
+    parts: Parts
 
 
 def articles(part: str, count: int) -> dict[str, str]:
@@ -160,7 +148,7 @@ def plan_of(size: Size, sampling: Sampling) -> ContinuationPlan:
 
 def continued(run: Run, name: str) -> Continuations:
     """Own and human continuations under one decoding, from the folder if finished."""
-    folder = run.folder / name.replace(" ", "_")
+    folder = run.parts.folder / name.replace(" ", "_")
     plan = plan_of(run.size, DECODINGS[name])
     shown = Shown(f"  {name}")
     return continue_documents(
@@ -210,7 +198,7 @@ def gaps_run(run: Run) -> dict[str, Any]:
             found["left out"] = dict(texts.left_out)
             return found
 
-        told_here[name] = run.kept(f"gap, {name}", measured)
+        told_here[name] = run.parts.made(f"gap, {name}", measured)
     return told_here
 
 
@@ -239,7 +227,7 @@ def memory_run(run: Run) -> dict[str, Any]:
                 )
             )
 
-        found[name] = run.kept(name, measured)
+        found[name] = run.parts.made(name, measured)
     return found
 
 
@@ -258,7 +246,7 @@ def look_ahead_run(run: Run) -> dict[str, Any]:
         )
 
     def fitted() -> LookAhead:
-        path = run.folder / "look-ahead.json"
+        path = run.parts.folder / "look-ahead.json"
         if not path.is_file():
             write_look_ahead(path, fit_look_ahead(rows_of("valid")))
         return read_look_ahead(path)
@@ -279,7 +267,8 @@ def look_ahead_run(run: Run) -> dict[str, Any]:
             ("plain", run.model),
             ("ahead", looking_ahead(run.model, fitted())),
         ):
-            shown, folder = Shown(f"  look-ahead, {name}"), run.folder / f"short_{name}"
+            folder = run.parts.folder / f"short_{name}"
+            shown = Shown(f"  look-ahead, {name}")
             both.append(
                 continue_documents(model, some, plan=plan, out=folder, progress=shown)
             )
@@ -291,8 +280,8 @@ def look_ahead_run(run: Run) -> dict[str, Any]:
         }
 
     return {
-        "cross-entropy": run.kept("look-ahead, cross-entropy", losses),
-        "entropy gap": run.kept("look-ahead, entropy gap", gaps),
+        "cross-entropy": run.parts.made("look-ahead, cross-entropy", losses),
+        "entropy gap": run.parts.made("look-ahead, entropy gap", gaps),
     }
 
 
@@ -336,11 +325,11 @@ def run_model(
 ) -> dict[str, Any]:
     """Everything about one model."""
     model = nescio.load(f"{name},precision={PRECISION}")
-    folder = work / name
-    folder.mkdir(parents=True, exist_ok=True)
-    run = Run(model, size, folder)
+    origin = model.origin.to_dict()
+    settings = {"origin": origin, "size": asdict(size), "seed": SEED}
+    run = Run(model, size, Parts(work, name, settings | {"decodings": TOLD}))
     found = {
-        "origin": model.origin.to_dict(),
+        "origin": origin,
         "size": asdict(size),
         "entropy gap": gaps_run(run),
         "memory": memory_run(run),
@@ -378,7 +367,7 @@ def main() -> None:
         found[name] = run_model(
             name,
             size,
-            given.work / ("quick" if given.quick else "full"),
+            given.work,
             look_ahead=not given.no_look_ahead,
         )
         if given.figures is not None:
@@ -387,7 +376,7 @@ def main() -> None:
         given.out,
         found,
         precision=PRECISION,
-        decodings={name: asdict(one) for name, one in DECODINGS.items()},
+        decodings=TOLD,
         seed=SEED,
         threads=os.environ.get("OMP_NUM_THREADS", "as the machine has"),
     )
