@@ -9,10 +9,10 @@ their defaults, watch the same streams. Writes ``results/alarm_runs.json`` and
     python experiments/alarm.py [--work DIR] [--quick] [--peers PYTHON] [--out FILE]
         [--figure FILE] [--redraw]
 
-``DIR`` keeps what is finished: the same command goes on where it was stopped. PYTHON is
-an interpreter that has river (``pip install river``); without one its detectors are
-left out. The reference data are beside the checkout (``shared/data``) or where
-``NESCIO_DATA`` says.
+``DIR`` keeps what is finished: the same command goes on where it was stopped, and one
+with other settings begins anew. PYTHON is an interpreter that has river (``pip install
+river``); without one its detectors are left out. The reference data are beside the
+checkout (``shared/data``) or where ``NESCIO_DATA`` says.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ from _alarm_telling import (
     expected_count,
 )
 from _calibration_telling import PROJECT, all_told, write
+from _parts import Parts
 from _precision import usual_precision
 
 import nescio
@@ -276,20 +277,12 @@ def figure(found: Mapping[str, Any], size: Size, path: Path) -> None:
     path.write_text(svg + "\n", encoding="utf-8")
 
 
-def check_work(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Note what is run here, or refuse a folder of another run."""
-    path = folder / "asked.json"
-    now = json.loads(json.dumps(dict(settings)))
-    if path.is_file() and json.loads(path.read_text("utf-8")) != now:
-        sys.exit(f"{folder} holds another run: delete it, or name another --work")
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
-
-
-def run(size: Size, folder: Path, python: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def run(size: Size, work: Path, python: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Everything; also the result."""
     model = nescio.load(f"{MODEL},precision={PRECISION}")
-    check_work(folder, asdict(size) | {"model": model.origin.to_dict()})
+    origin = model.origin.to_dict()
+    settings = {"size": asdict(size), "origin": origin, "seed": SEED}
+    folder = Parts(work, "streams", settings).folder
     parts = Healthy.of(healthy(model, size, folder), size)
     streams: dict[str, Sequence[Table]] = {FRESH: [table_of(t) for t in parts.fresh]}
     streams |= changed(model, parts.changed, size, folder)
@@ -305,7 +298,7 @@ def run(size: Size, folder: Path, python: str) -> tuple[dict[str, Any], dict[str
         "fresh that ended before the horizon": ended,
         "changes": {name: says for name, (says, _) in CHANGES.items()},
     }
-    return result, {"origin": model.origin.to_dict(), "river": river}
+    return result, {"origin": origin, "river": river}
 
 
 def main() -> None:
@@ -328,8 +321,7 @@ def main() -> None:
         figure(there["result"]["detectors"], size, given.figure)
         return
     size = QUICK if given.quick else FULL
-    folder = given.work / ("quick" if given.quick else "full")
-    result, recipe = run(size, folder, given.peers)
+    result, recipe = run(size, given.work, given.peers)
     given.figure.parent.mkdir(parents=True, exist_ok=True)
     figure(result["detectors"], size, given.figure)
     write(

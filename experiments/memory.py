@@ -8,18 +8,20 @@ context gain is the same difference on held-out plays. Writes
 
     python experiments/memory.py [--work DIR] [--quick] [--out FILE] [--figure FILE]
 
-``DIR`` keeps what is finished: the same command goes on where it was stopped. The
-reference data are beside the checkout (``shared/data``) or where ``NESCIO_DATA`` says.
+``DIR`` keeps what is finished: the same command goes on where it was stopped, and one
+with other settings begins anew. The reference data are beside the checkout
+(``shared/data``) or where ``NESCIO_DATA`` says.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from _memory_networks import (
     parameters,
     trained,
 )
+from _parts import Parts
 
 from nescio import Decoding, Trace, Window, score_texts
 from nescio.decoding import Detail, Draws, sample_stream
@@ -140,19 +143,6 @@ def one_network(kind: str, seed: int, size: Size, some: Plays) -> dict[str, Any]
     }
 
 
-def kept(path: Path, make: Callable[[], Any]) -> Any:
-    """JSON values that are made once."""
-    if path.is_file():
-        return json.loads(path.read_text("utf-8"))
-    begin, found = time.perf_counter(), make()
-    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
-    beside = path.with_name(f".{path.name}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
-    print(f"  {path.stem}: {time.perf_counter() - begin:.0f} s", flush=True)
-    return found
-
-
 def across(values: Sequence[float]) -> dict[str, float | int]:
     """The mean over trainings, with Student's interval."""
     from scipy.stats import t
@@ -223,16 +213,14 @@ def main() -> None:
     )
     given = parser.parse_args()
     size = QUICK if given.quick else FULL
-    folder = given.work / ("quick" if given.quick else "full")
-    folder.mkdir(parents=True, exist_ok=True)
     threads = torch.get_num_threads()
     some = plays(size)
+    text = hashlib.sha256(some.train.tobytes()).hexdigest()
+    settings = {"size": asdict(size), "text": text, "torch": torch.__version__}
+    parts = Parts(given.work, "networks", settings)
     networks = {
         kind: [
-            kept(
-                folder / f"{kind}-{seed}.json",
-                lambda kind=kind, seed=seed: one_network(kind, seed, size, some),
-            )
+            parts.made(f"{kind}-{seed}", partial(one_network, kind, seed, size, some))
             for seed in range(size.seeds)
         ]
         for kind in NETWORKS

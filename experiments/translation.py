@@ -12,18 +12,17 @@ and bits per byte of the human translations. Writes ``results/translation_runs.j
     python experiments/translation.py --work DIR [--quick] [--direction en-pt]
         [--translators DIR] [--no-search] [--out FILE]
 
-``DIR`` keeps what is finished: the same command goes on where it was stopped.
-``--translators`` is a folder with ``en-pt`` and ``pt-en`` in it, instead of the
-catalogue's; ``--no-search`` leaves out the searches (beam, ABE, least risk) and the
-policies. Needs sacrebleu, and a system with the catalogues (Debian).
+``DIR`` keeps what is finished: the same command goes on where it was stopped, and one
+with other settings begins anew. ``--translators`` is a folder with ``en-pt`` and
+``pt-en`` in it, instead of the catalogue's; ``--no-search`` leaves out the searches
+(beam, ABE, least risk) and the policies. Needs sacrebleu, and a system with the
+catalogues (Debian).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -32,6 +31,7 @@ from typing import Any
 
 import numpy as np
 from _calibration_telling import PROJECT, write
+from _parts import Parts
 from _precision import usual_precision
 from _translation_data import Pair, pairs
 from _translation_decoding import (
@@ -96,21 +96,8 @@ class Run:
     choosing: tuple[Pair, ...]
     judging: tuple[Pair, ...]
     size: Size
-    folder: Path
+    parts: Parts
     searching: bool
-
-    def kept(self, name: str, make: Callable[[], Any]) -> Any:
-        """JSON values that are made once."""
-        path = self.folder / f"{self.direction.name}-{name}.json"
-        if path.is_file():
-            return json.loads(path.read_text("utf-8"))
-        begin = time.perf_counter()
-        found = make()
-        beside = path.with_name(f".{path.name}")
-        beside.write_text(json.dumps(found, ensure_ascii=False, allow_nan=False))
-        beside.replace(path)
-        print(f"  {path.stem}: {time.perf_counter() - begin:.0f} s", flush=True)
-        return found
 
     def started(self, some: Sequence[Pair]) -> list[Started]:
         """The translator and the language models before some sentences."""
@@ -178,7 +165,7 @@ def translated(
         name = f"bytes, {rule} of three"
         make[name] = partial(joined, members, limits, rule, found["weights"])
     systems = {
-        name: run.kept(f"{name.replace(', ', '-').replace(' ', '-')}-{begin}", made)
+        name: run.parts.made(f"{name}, from {begin}", made)
         for name, made in make.items()
     }
     return {"systems": systems, "costs": _costs(run, members, some, weights)}
@@ -256,7 +243,7 @@ def _costs(
 
 def measured(run: Run) -> dict[str, Any]:
     """One direction from its weights to its scores."""
-    weights = run.kept("weights", lambda: weights_chosen(run))
+    weights = run.parts.made("weights", lambda: weights_chosen(run))
     systems: dict[str, list[str]] = {}
     costs: dict[str, list[float | None]] = {}
     acted: dict[str, int] = {}
@@ -297,13 +284,13 @@ def all_of_a_batch(
     run: Run, begin: int, some: Sequence[Pair], weights: dict[str, Any]
 ) -> dict[str, Any]:
     """All systems on some sentences, each part kept once it is made."""
-    found = run.kept(
+    found = run.parts.made(
         f"sentences-{begin}", lambda: translated(run, begin, some, weights)
     )
     if not run.searching:
         return {**found, "acted": {}}
-    lists = run.kept(f"searches-{begin}", lambda: searched(run, some, weights))
-    kept = run.kept(f"policies-{begin}", lambda: policies(run, some, weights))
+    lists = run.parts.made(f"searches-{begin}", lambda: searched(run, some, weights))
+    kept = run.parts.made(f"policies-{begin}", lambda: policies(run, some, weights))
     first = {name: [own[0] for own in all_of] for name, all_of in lists.items()}
     risk = {"least risk": of_least_risk(lists, found["systems"])}
     systems = {**found["systems"], **kept["systems"], **first, **risk}
@@ -344,8 +331,6 @@ def main() -> None:
     data = pairs(size.judging, size.shown + size.choosing)
     if len(data.judging) < size.judging:
         sys.exit(f"only {len(data.judging)} sentences: are catalogues installed?")
-    folder = asked.work / ("quick" if asked.quick else "full")
-    folder.mkdir(parents=True, exist_ok=True)
     models = {
         name: nescio.load(f"{name},precision={PRECISION}") for name in LANGUAGE_MODELS
     }
@@ -358,12 +343,21 @@ def main() -> None:
         print(direction.name, flush=True)
         translator = translator_from_package(direction.name, asked.translators)
         origins[translator.name] = translator.origin.to_dict()
+        members = {name: origins[name] for name in (translator.name, *models)}
         choosing = data.choosing[size.shown :]
         shown = {n: line.behind(direction.examples) for n, line in lines.items()}
         both = (choosing, data.judging)
-        run = Run(
-            direction, translator, shown, *both, size, folder, not asked.no_search
+        parts = Parts(
+            asked.work,
+            direction.name,
+            {
+                "size": asdict(size),
+                "data": data.provenance,
+                "members": members,
+                "prune": PRUNE,
+            },
         )
+        run = Run(direction, translator, shown, *both, size, parts, not asked.no_search)
         found[direction.name] = measured(run)
         for name, one in found[direction.name]["systems"].items():
             print(
@@ -371,11 +365,11 @@ def main() -> None:
                 f"chrF {one['chrf']['value']:5.1f}",
                 flush=True,
             )
-    out = asked.out or (PROJECT / "results" / RESULT if not asked.quick else None)
+    out = asked.out or (asked.work if asked.quick else PROJECT / "results") / RESULT
     result = {"directions": found, "data": data.provenance, "members": origins}
     recipe = {"size": asdict(size), "precision": PRECISION, "prune": PRUNE}
-    write(out or folder / RESULT, result, **recipe)
-    print(out or folder / RESULT)
+    write(out, result, **recipe)
+    print(out)
 
 
 if __name__ == "__main__":
