@@ -45,6 +45,7 @@ from _parts import Parts
 import nescio
 from nescio.lens import (
     LAYER_MEASURES,
+    accuracy_gain,
     classify_signatures,
     layer_curves,
     layer_entropies_of_texts,
@@ -88,8 +89,9 @@ def classified(
     profiles = signatures(readings, windows=WINDOWS, normalised=NORMALISED)
     found: dict[str, Any] = {"kinds": counts}
     told_by = {"all layers": profiles, "the last layer alone": profiles[:, :, -1:]}
+    results: dict[str, Any] = {}
     for name, some in told_by.items():
-        result = classify_signatures(
+        results[name] = result = classify_signatures(
             some, kinds, groups=groups, how=how, described=NORMALISED
         )
         print(
@@ -98,6 +100,9 @@ def classified(
             flush=True,
         )
         found[name] = all_told(result.estimates)
+    gain = accuracy_gain(*results.values())
+    print(f"    all layers less the last: {gain}", flush=True)
+    found["all layers less the last"] = told(gain)
     return found
 
 

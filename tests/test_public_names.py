@@ -253,6 +253,7 @@ def test_the_public_names_are_these() -> None:
         "overconfidence",
         "pair_statistics",
         "paired_difference",
+        "paired_shares_interval",
         "perplexity",
         "platt",
         "plug_in_entropy",

@@ -440,6 +440,7 @@ _HOMES = {
         "bootstrap_clusters",
         "bootstrap_pairs",
         "bootstrap_rows",
+        "paired_shares_interval",
         "resampled_means",
         "wilson_interval",
     ),
@@ -684,6 +685,7 @@ __all__ = [
     "overconfidence",
     "pair_statistics",
     "paired_difference",
+    "paired_shares_interval",
     "perplexity",
     "platt",
     "plug_in_entropy",
@@ -1180,5 +1182,6 @@ if TYPE_CHECKING:
     from nescio.uncertainty import bootstrap_clusters as bootstrap_clusters
     from nescio.uncertainty import bootstrap_pairs as bootstrap_pairs
     from nescio.uncertainty import bootstrap_rows as bootstrap_rows
+    from nescio.uncertainty import paired_shares_interval as paired_shares_interval
     from nescio.uncertainty import resampled_means as resampled_means
     from nescio.uncertainty import wilson_interval as wilson_interval

@@ -16,8 +16,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from nescio.errors import InvalidInput, NotEnoughData
-from nescio.lens import classify_signatures, signature, signatures
+from nescio.lens import accuracy_gain, classify_signatures, signature, signatures
 from nescio.lens.classification import Neighbours
+from nescio.uncertainty import paired_shares_interval, wilson_interval
 from tests.lens.reading_texts import handmade, readings_of
 
 FEW = Neighbours(permutations=30, resamples=400)
@@ -164,3 +165,71 @@ def test_what_cannot_be_told_apart_is_refused() -> None:
         classify_signatures(profiles, kinds, how=FEW)
     with pytest.raises(InvalidInput, match="folds is 1"):
         Neighbours(folds=1)
+
+
+def judged_texts(predicted: list[str], labels: list[str], groups: Any = None) -> Any:
+    """A classification whose hits are known; its other numbers are of no matter."""
+    one: Any = classify_signatures(*told_apart(20, 1.0), how=FEW)
+    told = {"predicted": tuple(predicted), "labels": tuple(labels), "groups": groups}
+    return replace(one, **told)
+
+
+def test_the_gain_over_another_classifier_counts_the_texts_that_differ() -> None:
+    labels = ["a"] * 40
+    one = judged_texts(["a"] * 30 + ["b"] * 10, labels)
+    other = judged_texts(["b"] * 8 + ["a"] * 24 + ["b"] * 8, labels)
+    gain = accuracy_gain(one, other)
+    interval = paired_shares_interval(8, 2, 40)
+    assert gain.value == pytest.approx(6 / 40)
+    assert (gain.low, gain.high) == (interval.low, interval.high)
+    assert gain.recipe.settings["interval"] == "Tango score, paired"
+    assert gain.recipe.settings["other"]["k"] == 5
+    back = accuracy_gain(other, one)
+    assert (back.value, back.low) == (pytest.approx(-gain.value), -interval.high)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_two_classifiers_that_agree_are_still_not_surely_alike(grouped: bool) -> None:
+    """No text is judged otherwise: resampling would say 0 [0, 0]."""
+    groups = tuple(np.repeat(np.arange(10), 2).tolist()) if grouped else None
+    one = judged_texts(["a"] * 15 + ["b"] * 5, ["a"] * 20, groups)
+    gain = accuracy_gain(one, one)
+    interval = paired_shares_interval(0, 0, 10 if grouped else 20)
+    assert (gain.value, gain.low, gain.high) == (0.0, interval.low, interval.high)
+    assert gain.n_clusters == (10 if grouped else None)
+
+
+def test_groups_that_are_all_told_leave_room_below_one() -> None:
+    profiles, kinds = told_apart(40, 9.0)
+    groups = [number // 4 * 2 + number % 2 for number in range(40)]
+    found: Any = classify_signatures(profiles, kinds, groups=groups, how=FEW)
+    assert found.accuracy.value == found.accuracy.high == 1.0
+    assert found.accuracy.low == wilson_interval(20, 20).low
+    assert found.accuracy_gain.low < found.accuracy_gain.high
+
+
+def test_a_gain_on_groups_is_resampled_by_group() -> None:
+    groups = tuple(np.repeat(np.arange(10), 4).tolist())
+    labels = ["a"] * 40
+    one = judged_texts(["a"] * 40, labels, groups)
+    other = judged_texts(["b"] * 12 + ["a"] * 28, labels, groups)
+    gain = accuracy_gain(one, other)
+    assert gain.value == pytest.approx(0.3)
+    assert gain.recipe.settings["resampled"] == "clusters"
+    alone = paired_shares_interval(12, 0, 40)
+    assert gain.high - gain.low > 1.3 * (alone.high - alone.low)
+
+
+def test_classifiers_of_other_texts_are_not_compared() -> None:
+    one = judged_texts(["a", "b"], ["a", "b"])
+    with pytest.raises(InvalidInput, match="2 and 3 texts"):
+        accuracy_gain(one, judged_texts(["a", "b", "b"], ["a", "b", "b"]))
+    with pytest.raises(InvalidInput, match="other kinds or groups"):
+        accuracy_gain(one, judged_texts(["a", "b"], ["a", "b"], (0, 1)))
+
+
+def test_a_gain_on_very_few_texts_has_no_interval() -> None:
+    one = judged_texts(["a", "b", "a"], ["a", "b", "a"])
+    gain = accuracy_gain(one, judged_texts(["b", "b", "a"], ["a", "b", "a"]))
+    assert (gain.low, gain.high) == (None, None)
+    assert "3 independent texts are too few" in gain.population

@@ -81,3 +81,21 @@ def test_kinds_are_told_apart_beside_a_dummy_and_beside_the_last_layer(
             found = task[how]["accuracy"]
             assert found["low"] <= found["value"] <= found["high"] <= 1.0
             assert 0.0 < found["p_value"] <= 1.0
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("name", MODELS)
+def test_what_all_layers_gain_has_an_interval_of_its_own(
+    project: Path, name: str
+) -> None:
+    content = json.loads((project / "results" / "lens_runs.json").read_text("utf-8"))
+    apart = content["result"][name]["told apart"]
+    for task in apart.values():
+        gain = task["all layers less the last"]
+        every, last = (
+            task[how]["accuracy"]["value"]
+            for how in ("all layers", "the last layer alone")
+        )
+        assert gain["value"] == pytest.approx(every - last)
+        assert gain["low"] < gain["value"] < gain["high"]
+    assert apart["kinds of texts"]["all layers less the last"]["low"] > 0.0

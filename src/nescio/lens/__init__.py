@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from nescio.lens.classification import Classification, classify_signatures
+from nescio.lens.classification import (
+    Classification,
+    accuracy_gain,
+    classify_signatures,
+)
 from nescio.lens.generating import generated_layer_entropies
 from nescio.lens.measures import (
     LAYER_MEASURES,
@@ -20,6 +24,7 @@ __all__ = [
     "NORMALISATIONS",
     "Classification",
     "LayerReading",
+    "accuracy_gain",
     "classify_signatures",
     "commitment_depth",
     "commitment_layer",

@@ -17,25 +17,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from nescio.errors import InvalidInput, NotEnoughData
-from nescio.outcome import Estimate, Recipe
-from nescio.uncertainty import (
-    MINIMUM_UNITS,
-    Interval,
-    bootstrap_clusters,
-    bootstrap_rows,
-    wilson_interval,
-)
+from nescio.lens.accuracy import Judged, recall_told, share_told
+from nescio.outcome import Estimate
 
-__all__ = ["Classification", "Neighbours", "classify_signatures"]
-
-_SOURCES = (
-    "Ali et al. (2025), Entropy-Lens",
-    "Cover & Hart (1967), nearest neighbour pattern classification",
-    "Ojala & Garriga (2010), permutation tests for classifier performance",
-)
+__all__ = ["Classification", "Neighbours", "accuracy_gain", "classify_signatures"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +51,11 @@ class Neighbours:
     resamples: int = 2000
     seed: int = 0
 
+    @property
+    def limits(self) -> dict[str, Any]:
+        """What intervals are asked for."""
+        return {"level": self.level, "resamples": self.resamples, "seed": self.seed}
+
     def __post_init__(self) -> None:
         for name, least in (("k", 1), ("folds", 2), ("permutations", 1), ("seed", 0)):
             if getattr(self, name) < least:
@@ -80,10 +73,13 @@ class Classification:
             is what shuffled kinds give on average, ``p_value`` how often they give as
             much.
         dummy_accuracy: the same of always saying the commonest kind.
-        accuracy_gain: the first less the second, paired text by text.
+        accuracy_gain: the first less the second, paired text by text; over another
+            classifier than the dummy, see the function of this name.
         recall: by kind, the share of its texts that is told.
         predicted: what each text was taken for.
         labels: what each is.
+        groups: the number of each text's group, or None where each stands alone.
+        how: neighbours, folds, shuffles, intervals.
     """
 
     accuracy: Estimate
@@ -92,6 +88,8 @@ class Classification:
     recall: dict[str, Estimate] = field(repr=False)
     predicted: tuple[str, ...] = field(repr=False)
     labels: tuple[str, ...] = field(repr=False)
+    groups: tuple[int, ...] | None = field(default=None, repr=False)
+    how: Neighbours = field(default_factory=Neighbours, repr=False)
 
     @property
     def estimates(self) -> dict[str, Estimate]:
@@ -153,23 +151,73 @@ def classify_signatures(
     chance = _by_chance(flat, truth, owner, how=chosen)
     p_value = (1 + int((chance >= hits.mean()).sum())) / (1 + len(chance))
     by_chance = (float(chance.mean()), p_value)
+    told = _settings(profiles, kinds, truth, owner, how=chosen)
     make = partial(
-        _estimate,
-        owner=owner,
-        how=chosen,
-        settings=_settings(profiles, kinds, truth, owner, how=chosen)
-        | {"normalised": described},
+        share_told,
+        judged=Judged(owner, chosen.limits, told | {"normalised": described}),
     )
     return Classification(
         make("accuracy", hits.astype(np.float64), chance=by_chance),
         make("dummy_accuracy", dummy_hits.astype(np.float64)),
-        make("accuracy_gain", hits.astype(np.float64) - dummy_hits),
+        make("accuracy_gain", hits.astype(np.float64) - dummy_hits, paired=True),
         {
-            kind: _recall(kind, hits[truth == number], owner is not None, how=chosen)
+            kind: recall_told(
+                kind, hits[truth == number], owner is not None, level=chosen.level
+            )
             for number, kind in enumerate(kinds.tolist())
         },
         tuple(kinds[found.told].tolist()),
         tuple(kinds[truth].tolist()),
+        None if owner is None else tuple(owner.tolist()),
+        chosen,
+    )
+
+
+def accuracy_gain(one: Classification, other: Classification) -> Estimate:
+    """How much oftener one classifier tells the kind than another, text by text.
+
+    Two intervals that overlap do not answer this: the texts are the same, and most are
+    easy or hard for both.
+
+    Args:
+        one, other: of the same texts in the same order. The limits are those that
+            `one` was asked for.
+
+    Returns:
+        A difference of shares, in [-1, 1], above 0 where `one` does better.
+
+    Raises:
+        InvalidInput: other texts: kinds or groups that differ.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> kinds = ["calm", "wild"] * 20
+        >>> level = np.array([[1.0, 2.0][kind == "wild"] for kind in kinds])
+        >>> profiles = level[:, None, None] + rng.normal(0, 0.1, (40, 1, 6))
+        >>> noise = rng.normal(0, 0.1, (40, 1, 6))
+        >>> told, guessed = (classify_signatures(p, kinds) for p in (profiles, noise))
+        >>> accuracy_gain(told, guessed).low > 0.2
+        True
+
+    Source: Tango (1998); for groups, Davison & Hinkley (1997), section 3.8.
+    """
+    if one.labels != other.labels or one.groups != other.groups:
+        raise InvalidInput(
+            f"{len(one.labels)} and {len(other.labels)} texts of other kinds or groups:"
+            " both classifiers have to judge the same texts in the same order"
+        )
+    truth = np.array(one.labels)
+    hits, others = (np.array(found.predicted) == truth for found in (one, other))
+    settings = {
+        "one": dict(one.accuracy.recipe.settings),
+        "other": dict(other.accuracy.recipe.settings),
+    }
+    groups = None if one.groups is None else np.array(one.groups)
+    return share_told(
+        "accuracy_gain",
+        hits.astype(np.float64) - others,
+        judged=Judged(groups, one.how.limits, settings),
+        paired=True,
     )
 
 
@@ -259,84 +307,6 @@ def _shuffled(
         mine = np.flatnonzero(owner == group)
         shuffled[mine] = rng.permutation(truth[mine])
     return shuffled
-
-
-def _estimate(
-    name: str,
-    values: Float[np.ndarray, " texts"],
-    *,
-    owner: Int[np.ndarray, " texts"] | None,
-    how: Neighbours,
-    settings: dict[str, Any],
-    chance: tuple[float | None, float | None] = (None, None),
-) -> Estimate:
-    found = _interval(values, owner, how=how)
-    population = "new texts of these kinds in these shares, judged by these classifiers"
-    if isinstance(found, str):
-        population, found = f"{population}; no interval: {found}", None
-    return Estimate(
-        name,
-        float(values.mean()),
-        "1",
-        len(values),
-        "confidence",
-        population,
-        Recipe(name, settings | dict(found.settings if found else {}), _SOURCES),
-        low=None if found is None else found.low,
-        high=None if found is None else found.high,
-        level=None if found is None else found.level,
-        n_clusters=None if owner is None else int(owner.max()) + 1,
-        null_level=chance[0],
-        p_value=chance[1],
-    )
-
-
-def _interval(
-    values: Float[np.ndarray, " texts"],
-    owner: Int[np.ndarray, " texts"] | None,
-    *,
-    how: Neighbours,
-) -> Interval | str:
-    options = {"level": how.level, "resamples": how.resamples, "seed": how.seed}
-    units = len(values) if owner is None else int(owner.max()) + 1
-    if units < MINIMUM_UNITS:
-        return f"{units} independent texts are too few: at least {MINIMUM_UNITS}"
-    if owner is not None:
-        return bootstrap_clusters(values[:, None], clusters=owner, **options)
-    if set(np.unique(values)) <= {0.0, 1.0}:
-        return wilson_interval(int(values.sum()), len(values), level=how.level)
-    return bootstrap_rows(values[:, None], **options)
-
-
-def _recall(
-    kind: str,
-    hits: Bool[np.ndarray, " texts"],
-    grouped: bool,
-    *,
-    how: Neighbours,
-) -> Estimate:
-    """The share of one kind that is told; groups get no interval here."""
-    share = float(hits.mean())
-    recipe = Recipe("recall", {"kind": kind}, _SOURCES)
-    population = f"new texts of the kind {kind!r}"
-    if grouped:
-        population += "; no interval: texts come in groups"
-        return Estimate(
-            "recall", share, "1", len(hits), "confidence", population, recipe
-        )
-    found = wilson_interval(int(hits.sum()), len(hits), level=how.level)
-    return Estimate(
-        "recall",
-        share,
-        "1",
-        len(hits),
-        "confidence",
-        population,
-        Recipe("recall", {"kind": kind} | dict(found.settings), _SOURCES),
-        found.low,
-        found.high,
-        found.level,
-    )
 
 
 def _settings(

@@ -18,6 +18,7 @@ from nescio.uncertainty.bootstrap import (
     ratio_of_means,
 )
 from nescio.uncertainty.interval import Interval
+from nescio.uncertainty.paired_shares import paired_shares_interval
 from nescio.uncertainty.resampling import (
     basic_limits,
     percentile_limits,
@@ -38,6 +39,7 @@ __all__ = [
     "bootstrap_weights",
     "first_mean",
     "long_run_variance",
+    "paired_shares_interval",
     "percentile_limits",
     "ratio_of_means",
     "resampled_means",
