@@ -18,6 +18,7 @@ from nescio.calibration.ranking import auprc_influence, auroc_influence
 from nescio.calibration.risk_coverage import area_influence
 from nescio.errors import InvalidInput, NotEnoughData
 from nescio.outcome import Outcomes
+from nescio.uncertainty import paired_shares_interval
 from tests.calibration.test_scoring import answers, made
 
 # An estimate may lack a value or limits; here they are read as numbers.
@@ -80,18 +81,37 @@ def test_turning_the_pair_round_turns_everything_round(name, clusters):
     assert other.value == pytest.approx(-one.value, abs=1e-12)
     assert (other.low, other.high) == pytest.approx((-one.high, -one.low), abs=1e-9)
     assert other.p_value == pytest.approx(one.p_value, abs=1e-9)
+    assert one.low < one.high
     assert one.low <= one.value <= one.high
-    assert (one.low < one.high) == (name != "accuracy")
     assert one.n_clusters == (None if clusters is None else len(set(first.cluster)))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_model_does_not_differ_from_itself(name):
+@pytest.mark.parametrize(
+    "measure", [*(n for n in NAMES if n != "accuracy"), signed_gap]
+)
+def test_where_no_row_differs_there_is_no_interval_and_none_of_no_width(measure):
     first, _ = two_models(seed=2)
-    found = paired_difference(name, first, first, **QUICK)
-    assert (found.value, found.low, found.high, found.p_value) == (0.0, 0.0, 0.0, 1.0)
-    again = paired_difference(signed_gap, first, first, **QUICK)
-    assert (again.value, again.low, again.high, again.p_value) == (0.0, 0.0, 0.0, 1.0)
+    found = paired_difference(measure, first, first, **QUICK)
+    assert (found.value, found.low, found.high, found.p_value) == (0.0, None, None, 1.0)
+    assert "no row moves it" in found.population
+
+
+def test_equal_answers_on_some_items_need_not_be_equal_on_all():
+    """0 [0, 0] would say that they are."""
+    first, second = two_models(seed=2)
+    found = paired_difference("accuracy", first, second, **QUICK)
+    limits = paired_shares_interval(0, 0, len(first))
+    assert (found.value, found.p_value) == (0.0, 1.0)
+    assert (found.low, found.high) == (limits.low, limits.high)
+
+
+def test_the_interval_of_accuracies_is_tangos():
+    first = Outcomes.of([0.5] * 30, [1] * 8 + [0] * 3 + [1] * 19)
+    second = Outcomes.of([0.5] * 30, [0] * 8 + [1] * 3 + [1] * 19)
+    found = paired_difference("accuracy", first, second)
+    limits = paired_shares_interval(8, 3, 30)
+    assert (found.low, found.high) == (limits.low, limits.high)
+    assert any("Tango" in source for source in found.recipe.sources)
 
 
 def test_what_pairs_show_two_separate_intervals_hide():
@@ -308,7 +328,10 @@ def test_nothing_but_numbers_comes_out(outcomes):
     )
     for name in ("accuracy", "brier_score"):
         found = paired_difference(name, outcomes, other, **LEAST)
-        assert found.low <= found.high
+        if "no row moves it" in found.population:
+            assert (found.low, found.high) == (None, None)
+        else:
+            assert found.low < found.high
         assert 0 < found.p_value <= 1
 
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import norm
+from scipy.stats import t as student
 
 import nescio
 from nescio.errors import InvalidInput
 from nescio.imports import Imported, Mark, Scored, accuracy, estimates_of, import_file
 from nescio.uncertainty import (
-    bootstrap_clusters,
     bootstrap_rows,
     ratio_of_means,
     wilson_interval,
 )
+from nescio.uncertainty.wilson import wilson_limits
 from tests.imports.making import chat, completion, rolled, write_lines
 
 LN2 = math.log(2.0)
@@ -37,16 +40,15 @@ def test_accuracy_is_a_share_with_wilsons_interval() -> None:
     assert found.recipe.settings["scorer"] == "match"
 
 
-def test_draws_of_one_question_are_resampled_together() -> None:
+def test_draws_of_one_question_that_agree_count_once() -> None:
     rights = [place % 3 != 0 for place in range(12) for _ in range(2)]
-    found = accuracy(marks(*rights, draws=2), seed=3)
-    items = [str(place // 2) for place in range(24)]
-    column = np.array(rights, float)[:, None]
-    expected = bootstrap_clusters(column, clusters=items, seed=3)
+    found: Any = accuracy(marks(*rights, draws=2))
+    n = 11 * (norm.ppf(0.975) / student.ppf(0.975, 11)) ** 2
     assert found.value == pytest.approx(8 / 12)
-    assert found.low == max(0.0, expected.low)
-    assert found.high == min(1.0, expected.high)
+    assert (found.low, found.high) == pytest.approx(wilson_limits(8 / 12, n))
     assert (found.n, found.n_clusters) == (24, 12)
+    every: Any = accuracy(marks(*[True] * 24, draws=2))
+    assert every.low == pytest.approx(wilson_limits(1.0, 12)[0])
 
 
 def test_too_few_questions_give_no_interval_and_say_so() -> None:

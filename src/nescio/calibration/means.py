@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from nescio.calibration.influence import weights_of
 from nescio.calibration.measuring import How, Measured, estimated, interval_of_means
 from nescio.calibration.recalibration import only_outcomes
+from nescio.calibration.shares import share_interval
 from nescio.outcome import Estimate, Outcomes
 from nescio.uncertainty import ratio_of_means
 
@@ -22,17 +24,25 @@ def accuracy(
 ) -> Estimate:
     """The share of answers that are right, in [0, 1]; weights count.
 
+    Wilson's interval, for the number of independent answers that would know the share
+    as well where there are clusters or weights. It has a width where all are right.
+
     Args:
         outcomes: answers.
-        level, resamples, seed: of the interval.
+        level: of the interval.
+        resamples, seed: nothing is resampled; they are checked as elsewhere.
 
     Example:
         >>> accuracy(Outcomes.of([0.9, 0.6], [1, 0])).value
         0.5
+
+    Source: Wilson (1927); Korn & Graubard (1998) and Dean & Pagano (2015) for the
+    effective number.
     """
     how = How(level, resamples, seed)
     right = only_outcomes(outcomes, "accuracy").correct.astype(float)
-    return _weighted_mean("accuracy", right, outcomes, how)
+    measured = _measured("accuracy", right, outcomes)
+    return estimated(measured, outcomes, share_interval(right, outcomes, how))
 
 
 def mean_confidence(
@@ -54,18 +64,16 @@ def mean_confidence(
     """
     how = How(level, resamples, seed)
     stated = only_outcomes(outcomes, "mean_confidence").confidence
-    return _weighted_mean("mean_confidence", stated, outcomes, how)
-
-
-def _weighted_mean(
-    name: str, column: Float[np.ndarray, " n"], outcomes: Outcomes, how: How
-) -> Estimate:
-    weight = np.ones(len(outcomes)) if outcomes.weight is None else outcomes.weight
-    value = float((column * weight).sum() / weight.sum())
-    columns = np.stack([column * weight, weight], axis=1)
-    settings = {"weighted": outcomes.weight is not None}
+    weight = weights_of(outcomes)
+    columns = np.stack([stated * weight, weight], axis=1)
     return estimated(
-        Measured(name, value, settings, most=1.0),
+        _measured("mean_confidence", stated, outcomes),
         outcomes,
         interval_of_means(columns, ratio_of_means, outcomes, how),
     )
+
+
+def _measured(name: str, column: Float[np.ndarray, " n"], rows: Outcomes) -> Measured:
+    weight = weights_of(rows)
+    value = float((column * weight).sum() / weight.sum())
+    return Measured(name, value, {"weighted": rows.weight is not None}, most=1.0)

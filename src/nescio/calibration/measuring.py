@@ -36,8 +36,18 @@ __all__ = [
 ]
 
 _BOOTSTRAP = ("Efron (1979), bootstrap", "Hesterberg (2015), expanded percentiles")
-_HALL = ("Hall (1992), On the Removal of Skewness by Transformation",)
-_REFLECTED = ("Davison & Hinkley (1997), section 5.2, basic bootstrap limits",)
+_EFFECTIVE = (
+    "Korn & Graubard (1998), confidence intervals for proportions from surveys",
+    "Dean & Pagano (2015), Wilson's interval for an effective number of rows",
+)
+_LIMITS = {
+    "reflected": ("Davison & Hinkley (1997), section 5.2, basic bootstrap limits",),
+    "Hall": ("Hall (1992), On the Removal of Skewness by Transformation",),
+    "Wilson": ("Wilson (1927), Probable Inference",),
+    "Tango": ("Tango (1998), equivalence test and confidence interval",),
+}
+"""Whose limits they are, by a word of what the interval is called."""
+_NOTHING = 1e-13  # of the number's scale: rounding, no width
 
 
 @dataclass(frozen=True)
@@ -111,12 +121,22 @@ def estimated(
         return replace(
             estimate, population=f"{estimate.population}; no interval: {found}"
         )
+    if found.width <= _NOTHING * max(1.0, abs(measured.value)):
+        return estimated(
+            measured,
+            outcomes,
+            "no row moves it, so nothing shows how far it may be off",
+            null_level=null_level,
+            p_value=p_value,
+        )
     settings = {**measured.settings, **found.settings}
     sources = measured.sources
     if "resamples" in found.settings:
         sources = (*sources, *_BOOTSTRAP)
+    if "effective_rows" in found.settings:
+        sources = (*sources, *_EFFECTIVE)
     words = str(found.settings.get("interval"))
-    for word, source in (("reflected", _REFLECTED), ("Hall", _HALL)):
+    for word, source in _LIMITS.items():
         sources = (*sources, *source) if word in words else sources
     return replace(
         estimate,

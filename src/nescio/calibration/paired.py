@@ -4,8 +4,10 @@ Items that are hard for one model are mostly hard for the other: what differs is
 better known than each number alone. So the items (or their clusters) are resampled for
 both together.
 
-- Means over rows (Brier score, log loss, accuracy): Student's t of the differences
-  after Hall's transformation, and the test that swaps the two within items.
+- Accuracy: Tango's score interval, which has a width also where no item differs, and
+  the test that swaps the two within items.
+- Brier score and log loss: Student's t of the differences after Hall's transformation,
+  and the same test.
 - Smooth measures of rank (AUROC and others): what each row contributes to one less what
   it contributes to the other, by Student's t; for AUROC this is DeLong's paired test.
 - The ECE in bins of equal width: test inversion over the gaps of both (noise lifts an
@@ -67,6 +69,7 @@ from nescio.calibration.scoring import (
     squared_errors,
 )
 from nescio.calibration.selective import SELECTIVE
+from nescio.calibration.shares import paired_share_interval
 from nescio.calibration.swapping import swapped_p_value
 from nescio.errors import InvalidInput, NotEnoughData
 from nescio.outcome import Estimate, Outcomes
@@ -231,7 +234,8 @@ def _of_means(asked: _Asked, first: Outcomes, second: Outcomes, how: How) -> Est
     if math.isinf(values[0]) or math.isinf(values[1]):
         return _infinite(asked, values, first)
     gap = columns[0] - columns[1]
-    found = interval_of_losses(gap, first, how)
+    limits = paired_share_interval if asked.name == "accuracy" else interval_of_losses
+    found = limits(gap, first, how)
     p_value = swapped_p_value(gap * weights_of(first), first, how)
     test = {
         "test": "swapping the two within items",

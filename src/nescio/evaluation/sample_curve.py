@@ -28,6 +28,7 @@ from nescio.calibration.measuring import (
 )
 from nescio.calibration.ranking import auroc
 from nescio.calibration.scoring import brier_score
+from nescio.calibration.shares import share_interval
 from nescio.consistency.agreement import CONFIDENCES, of_votes
 from nescio.consistency.answers import INVALID, Answers
 from nescio.consistency.votes import Votes
@@ -36,7 +37,7 @@ from nescio.evaluation.agreement_probability import kind_of
 from nescio.evaluation.parts import part_of
 from nescio.evaluation.transfer import Domain, Transferred, transfer
 from nescio.outcome import Estimate, Outcomes, Recipe
-from nescio.uncertainty import first_mean, wilson_interval
+from nescio.uncertainty import Interval, first_mean, wilson_interval
 from nescio.uncertainty.wilson import wilson_limits
 
 __all__ = [
@@ -372,11 +373,16 @@ def _measures(
     outcomes: Outcomes, how: How, settings: Mapping[str, object]
 ) -> dict[str, Estimate]:
     limits = {"level": how.level, "resamples": how.resamples, "seed": how.seed}
+    right, sure = outcomes.correct.astype(np.float64), outcomes.confidence
+    given = (right, outcomes, how)
     found = {
-        "accuracy": _mean(
-            "accuracy", outcomes.correct.astype(np.float64), outcomes, how
+        "accuracy": _mean("accuracy", right, outcomes, share_interval(*given)),
+        "mean_confidence": _mean(
+            "mean_confidence",
+            sure,
+            outcomes,
+            interval_of_means(sure[:, None], first_mean, outcomes, how),
         ),
-        "mean_confidence": _mean("mean_confidence", outcomes.confidence, outcomes, how),
         "brier_score": brier_score(outcomes, **limits),
         "expected_calibration_error": expected_calibration_error(outcomes, **limits),
     }
@@ -393,8 +399,10 @@ def _measures(
 
 
 def _mean(
-    name: str, column: Float[np.ndarray, " rows"], outcomes: Outcomes, how: How
+    name: str,
+    column: Float[np.ndarray, " rows"],
+    outcomes: Outcomes,
+    found: Interval | str,
 ) -> Estimate:
     measured = Measured(name, float(column.mean()), {}, _WANG, most=1.0)
-    found = interval_of_means(column[:, None], first_mean, outcomes, how)
     return estimated(measured, outcomes, found)

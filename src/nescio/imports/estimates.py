@@ -18,10 +18,9 @@ from nescio.trace.trace import SEGMENTS
 from nescio.uncertainty import (
     MINIMUM_UNITS,
     Interval,
-    bootstrap_clusters,
     bootstrap_rows,
     ratio_of_means,
-    wilson_interval,
+    share_interval,
 )
 
 __all__ = ["accuracy", "estimates_of"]
@@ -74,9 +73,7 @@ def estimates_of(
         whole["bits_per_byte"] = _documents(documents, how)
     names = list(dict.fromkeys(mark.name for mark in found.marks))
     by_name = {
-        name: accuracy(
-            [m for m in found.marks if m.name == name], level=level, seed=seed
-        )
+        name: accuracy([m for m in found.marks if m.name == name], level=level)
         for name in names
     }
     if len(names) == 1:
@@ -202,19 +199,17 @@ def _documents(documents: Sequence[Scored], how: _How) -> Estimate:
     return _with(replace(estimate), interval, low=0.0)
 
 
-def accuracy(
-    marks: Sequence[Mark], *, level: float = 0.95, seed: int = 0, resamples: int = 2000
-) -> Estimate:
+def accuracy(marks: Sequence[Mark], *, level: float = 0.95) -> Estimate:
     """The share of right answers, as one metric or scorer has it.
 
     Args:
-        marks: of one metric or scorer; an item may have several draws, which are
-            resampled together.
+        marks: of one metric or scorer; an item may have several draws, which belong
+            together.
         level: the coverage the interval aims at, in (0, 1).
-        seed, resamples: of the bootstrap.
 
     Returns:
-        In [0, 1]. One mark an item: Wilson's interval; several: by item, 5 at least.
+        In [0, 1]. Wilson's interval; where items have several marks, for the number of
+        independent ones that would know the share as well, of 5 items at least.
 
     Raises:
         InvalidInput: no marks, or those of several scorers.
@@ -223,7 +218,7 @@ def accuracy(
         >>> print(accuracy([Mark(str(i), 0, "match", i < 8) for i in range(10)]))
         accuracy 0.80 [0.49, 0.94] (95 % for questions like these)
 
-    Source: Wilson (1927); Efron (1979), bootstrap by item.
+    Source: Wilson (1927); Korn & Graubard (1998) for the effective number.
     """
     names = {mark.name for mark in marks}
     if len(names) != 1:
@@ -241,18 +236,10 @@ def accuracy(
         n_clusters=len(set(items)) if len(set(items)) < len(items) else None,
     )
     if estimate.n_clusters is None:
-        return _with(
-            estimate, wilson_interval(int(right.sum()), len(right), level=level)
-        )
+        return _with(estimate, share_interval(right, level=level))
     if estimate.n_clusters < MINIMUM_UNITS:
         return _without(estimate, f"{estimate.n_clusters} questions are too few")
-    try:
-        interval = bootstrap_clusters(
-            right[:, None], clusters=items, level=level, resamples=resamples, seed=seed
-        )
-    except NotEnoughData as error:
-        return _without(estimate, str(error))
-    return _with(estimate, interval, low=0.0, high=1.0)
+    return _with(estimate, share_interval(right, clusters=items, level=level))
 
 
 def _with(

@@ -13,8 +13,8 @@ from nescio.outcome import Estimate, Recipe
 from nescio.uncertainty import (
     MINIMUM_UNITS,
     Interval,
-    bootstrap_clusters,
-    paired_shares_interval,
+    paired_share_interval,
+    share_interval,
     wilson_interval,
 )
 
@@ -83,19 +83,11 @@ def share_told(
 def _interval(
     values: Float[np.ndarray, " texts"], judged: Judged, *, paired: bool
 ) -> Interval | str:
-    """By counting; groups are resampled, and counted where all of them are alike."""
     units = len(values) if judged.units is None else judged.units
     if units < MINIMUM_UNITS:
         return f"{units} independent texts are too few: at least {MINIMUM_UNITS}"
-    alike = np.ptp(values) == 0.0
-    if judged.groups is not None and not alike:
-        clusters = judged.groups
-        return bootstrap_clusters(values[:, None], clusters=clusters, **judged.limits)
-    counted, level = values[:units], judged.limits["level"]
-    won, lost = int((counted == 1.0).sum()), int((counted == -1.0).sum())
-    if paired:
-        return paired_shares_interval(won, lost, units, level=level)
-    return wilson_interval(won, units, level=level)
+    interval = paired_share_interval if paired else share_interval
+    return interval(values, clusters=judged.groups, level=judged.limits["level"])
 
 
 def recall_told(

@@ -24,6 +24,7 @@ from nescio.uncertainty.resampling import (
     percentile_limits,
     resampled_means,
 )
+from nescio.uncertainty.shares import paired_share_interval, share_interval
 from nescio.uncertainty.wilson import wilson_interval
 
 __all__ = [
@@ -39,9 +40,11 @@ __all__ = [
     "bootstrap_weights",
     "first_mean",
     "long_run_variance",
+    "paired_share_interval",
     "paired_shares_interval",
     "percentile_limits",
     "ratio_of_means",
     "resampled_means",
+    "share_interval",
     "wilson_interval",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from nescio.errors import InvalidInput
 from nescio.uncertainty.interval import Interval
 
-__all__ = ["paired_shares_interval"]
+__all__ = ["paired_shares_interval", "paired_shares_limits"]
 
 
 def paired_shares_interval(
@@ -53,34 +53,51 @@ def paired_shares_interval(
         )
     if not 0.0 < level < 1.0:
         raise InvalidInput(f"level {level} is not between 0 and 1, such as 0.95")
-    z = NormalDist().inv_cdf((1.0 + level) / 2.0)
-    low, high = _lower(first, second, n, z), -_lower(second, first, n, z)
+    low, high = paired_shares_limits(first / n, second / n, n, level=level)
     return Interval(low, high, level, n, settings={"interval": "Tango score, paired"})
 
 
-def _lower(first: int, second: int, n: int, z: float) -> float:
+def paired_shares_limits(
+    first: float, second: float, n: float | int, *, level: float = 0.95
+) -> tuple[float, float]:
+    """The same limits for shares of ``n`` items that may be no whole number.
+
+    Weights and clusters leave an effective number of items.
+
+    Example:
+        >>> low, high = paired_shares_limits(0.25, 0.125, 160.0)
+        >>> round(low, 4), round(high, 4)
+        (0.0309, 0.2181)
+    """
+    z = NormalDist().inv_cdf((1.0 + level) / 2.0)
+    n = float(n)
+    return _lower(first, second, n, z), -_lower(second, first, n, z)
+
+
+def _lower(first: float, second: float, n: float, z: float) -> float:
     """The least difference at which so large a one is no further than z away."""
     from scipy.optimize import brentq
 
-    if first == second == 0:
-        return -z * z / (n + z * z)
-    if first == n:
-        return (n - z * z) / (n + z * z)
-    if second == n:
+    spread = z * z / n
+    if first == second == 0.0:
+        return -spread / (1.0 + spread)
+    if first == 1.0:
+        return (1.0 - spread) / (1.0 + spread)
+    if second == 1.0:
         return -1.0
 
     def excess(difference: float) -> float:
-        beyond = first - second - n * difference
-        return beyond - z * math.sqrt(n * _variance(first, second, n, difference))
+        beyond = first - second - difference
+        return beyond - math.sqrt(spread * _variance(first, second, difference))
 
-    found: Any = brentq(excess, -1.0, (first - second) / n, xtol=1e-14)
+    found: Any = brentq(excess, -1.0, first - second, xtol=1e-14)
     return float(found)
 
 
-def _variance(first: int, second: int, n: int, difference: float) -> float:
+def _variance(first: float, second: float, difference: float) -> float:
     """Of one item's difference, its likeliest where the mean is ``difference``."""
-    slope = (2 * n - first + second) * difference - first - second
+    slope = (2.0 - first + second) * difference - first - second
     constant = second * difference * (1.0 - difference)
-    root = math.sqrt(max(0.0, slope * slope + 8 * n * constant))
-    least = (root - slope) / (4 * n)
+    root = math.sqrt(max(0.0, slope * slope + 8.0 * constant))
+    least = (root - slope) / 4.0
     return max(0.0, 2.0 * least + difference * (1.0 - difference))
