@@ -115,3 +115,10 @@ def test_what_tells_nothing_is_refused() -> None:
         share_interval(np.ones(4), clusters=["a"] * 4)
     with pytest.raises(NotEnoughData, match="weight 0"):
         paired_share_interval(np.ones(4), weights=np.zeros(4))
+
+
+def test_one_wrong_row_of_millions_is_no_rounding() -> None:
+    hits = np.ones(3_000_000)
+    hits[17] = 0.0
+    found = share_interval(hits, clusters=np.arange(3_000_000) // 3)
+    assert found.settings["effective_rows"] == pytest.approx(3_000_000, rel=1e-5)

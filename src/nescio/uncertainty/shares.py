@@ -24,7 +24,7 @@ from nescio.uncertainty.wilson import wilson_limits
 
 __all__ = ["paired_share_interval", "share_interval"]
 
-_NOTHING = 1e-12
+_NOTHING = 1e-20  # of what one differing row would give: rounding
 
 
 def share_interval(
@@ -175,8 +175,9 @@ def _effective_number(rows: _Rows, variance: float, level: float) -> float:
     centred = rows.shares * (rows.values - rows.mean(rows.values))
     moved = np.bincount(owner, centred)
     spread = float(moved @ moved) * units / max(1, units - 1)
-    if min(spread, variance) <= _NOTHING or units < 2:
-        return 1.0 / float(weight @ weight)
+    alike = float(weight @ weight)
+    if spread <= _NOTHING * alike or variance <= 0.0 or units < 2:
+        return 1.0 / alike
     tail = (1.0 + level) / 2.0
     widening = NormalDist().inv_cdf(tail) / float(stdtrit(units - 1, tail))
     return min(variance / spread * widening**2, float((rows.shares > 0.0).sum()))
