@@ -17,18 +17,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 
 from nescio.calibration.error import expected_calibration_error
-from nescio.calibration.measuring import (
-    How,
-    Measured,
-    estimated,
-    interval_of_means,
-)
+from nescio.calibration.means import accuracy, mean_confidence
+from nescio.calibration.measuring import How
 from nescio.calibration.ranking import auroc
 from nescio.calibration.scoring import brier_score
-from nescio.calibration.shares import share_interval
 from nescio.consistency.agreement import CONFIDENCES, of_votes
 from nescio.consistency.answers import INVALID, Answers
 from nescio.consistency.votes import Votes
@@ -37,7 +32,7 @@ from nescio.evaluation.agreement_probability import kind_of
 from nescio.evaluation.parts import part_of
 from nescio.evaluation.transfer import Domain, Transferred, transfer
 from nescio.outcome import Estimate, Outcomes, Recipe
-from nescio.uncertainty import Interval, first_mean, wilson_interval
+from nescio.uncertainty import wilson_interval
 from nescio.uncertainty.wilson import wilson_limits
 
 __all__ = [
@@ -373,16 +368,9 @@ def _measures(
     outcomes: Outcomes, how: How, settings: Mapping[str, object]
 ) -> dict[str, Estimate]:
     limits = {"level": how.level, "resamples": how.resamples, "seed": how.seed}
-    right, sure = outcomes.correct.astype(np.float64), outcomes.confidence
-    given = (right, outcomes, how)
     found = {
-        "accuracy": _mean("accuracy", right, outcomes, share_interval(*given)),
-        "mean_confidence": _mean(
-            "mean_confidence",
-            sure,
-            outcomes,
-            interval_of_means(sure[:, None], first_mean, outcomes, how),
-        ),
+        "accuracy": accuracy(outcomes, **limits),
+        "mean_confidence": mean_confidence(outcomes, **limits),
         "brier_score": brier_score(outcomes, **limits),
         "expected_calibration_error": expected_calibration_error(outcomes, **limits),
     }
@@ -396,13 +384,3 @@ def _measures(
             one, recipe=Recipe(recipe.estimator, marked, sources, recipe.version)
         )
     return found
-
-
-def _mean(
-    name: str,
-    column: Float[np.ndarray, " rows"],
-    outcomes: Outcomes,
-    found: Interval | str,
-) -> Estimate:
-    measured = Measured(name, float(column.mean()), {}, _WANG, most=1.0)
-    return estimated(measured, outcomes, found)
