@@ -35,12 +35,12 @@ def test_a_small_run_of_alarms_goes_on_where_it_was_stopped(
     options = ("--work", str(tmp_path), "--out", str(out), "--figure", str(figure))
     ran(project, "alarm.py", reference_data, *options)
     first = json.loads(out.read_text("utf-8"))["result"]
-    kept = tmp_path / "quick" / "changed-greedy.npz"
-    healthy = (tmp_path / "quick" / "healthy-0000.parquet").stat().st_mtime_ns
-    kept.unlink()
+    (folder,) = tmp_path.glob("streams-*")
+    healthy = (folder / "healthy-0000.parquet").stat().st_mtime_ns
+    (folder / "changed-greedy.npz").unlink()
     ran(project, "alarm.py", reference_data, *options)
     assert json.loads(out.read_text("utf-8"))["result"] == first
-    assert (tmp_path / "quick" / "healthy-0000.parquet").stat().st_mtime_ns == healthy
+    assert (folder / "healthy-0000.parquet").stat().st_mtime_ns == healthy
     assert first["detectors"]["alarm A"]["alarm"]["runs"] == 24
     assert figure.read_text("utf-8").startswith("<svg")
 
@@ -54,7 +54,8 @@ def test_a_small_run_of_memory_goes_on_where_it_was_stopped(
     options = ("--work", str(tmp_path), "--out", str(out), "--figure", str(figure))
     ran(project, "memory.py", reference_data, *options)
     first = json.loads(out.read_text("utf-8"))["result"]
-    (tmp_path / "quick" / "LSTM-1.json").unlink()
+    (folder,) = tmp_path.glob("networks-*")
+    (folder / "LSTM-1.json").unlink()
     ran(project, "memory.py", reference_data, *options)
     again = json.loads(out.read_text("utf-8"))["result"]
     assert again["compared"] == first["compared"]
