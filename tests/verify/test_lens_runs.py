@@ -26,6 +26,12 @@ def ran(project: Path, data: Path, folder: Path) -> dict[str, Any]:
     return json.loads(out.read_text("utf-8"))["result"]
 
 
+def told_of(project: Path, name: str) -> Any:
+    """What the committed run says of one model."""
+    content = json.loads((project / "results" / "lens_runs.json").read_text("utf-8"))
+    return content["result"][name]
+
+
 @pytest.mark.verify
 @pytest.mark.local_model
 @pytest.mark.reference_data
@@ -47,8 +53,7 @@ def test_a_small_run_goes_on_where_it_was_stopped(
 def test_the_last_layer_is_the_model_and_others_are_told_with_limits(
     project: Path, name: str
 ) -> None:
-    content = json.loads((project / "results" / "lens_runs.json").read_text("utf-8"))
-    for collection in content["result"][name]["by layer"].values():
+    for collection in told_of(project, name)["by layer"].values():
         layers = collection["layers"]
         assert {len(rows) for rows in layers.values()} == {MODELS[name]}
         last = {measure: rows[-1] for measure, rows in layers.items()}
@@ -67,8 +72,7 @@ def test_the_last_layer_is_the_model_and_others_are_told_with_limits(
 def test_kinds_are_told_apart_beside_a_dummy_and_beside_the_last_layer(
     project: Path, name: str
 ) -> None:
-    content = json.loads((project / "results" / "lens_runs.json").read_text("utf-8"))
-    apart = content["result"][name]["told apart"]
+    apart = told_of(project, name)["told apart"]
     texts = apart["kinds of texts"]
     every, last = (
         texts[how]["accuracy"] for how in ("all layers", "the last layer alone")
@@ -88,8 +92,7 @@ def test_kinds_are_told_apart_beside_a_dummy_and_beside_the_last_layer(
 def test_what_all_layers_gain_has_an_interval_of_its_own(
     project: Path, name: str
 ) -> None:
-    content = json.loads((project / "results" / "lens_runs.json").read_text("utf-8"))
-    apart = content["result"][name]["told apart"]
+    apart = told_of(project, name)["told apart"]
     for task in apart.values():
         gain = task["all layers less the last"]
         every, last = (
